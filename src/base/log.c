@@ -1,0 +1,39 @@
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *const NAMES[] = { "DEBUG", "INFO", "WARN", "ERROR" };
+
+void log_line(const Log *log, LogLevel level, const char *format, ...) {
+    if (level < log->least) return;
+    char line[2048];
+    struct timespec t;
+    struct tm utc;
+    clock_gettime(CLOCK_REALTIME, &t);
+    gmtime_r(&t.tv_sec, &utc);
+    size_t n = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &utc);
+    n += (size_t)snprintf(line + n, sizeof line - n, ".%03ldZ %s ", t.tv_nsec / 1000000, NAMES[level]);
+    va_list args;
+    va_start(args, format);
+    int more = vsnprintf(line + n, sizeof line - n - 1, format, args);
+    va_end(args);
+    size_t start = n;
+    n += more < 0 ? 0 : (size_t)more;
+    if (n > sizeof line - 2) n = sizeof line - 2;
+    for (size_t i = start; i < n; i++)
+        if ((uint8_t)line[i] < 0x20 || line[i] == 0x7F) line[i] = '?';
+    line[n++] = '\n';
+    if (write(log->fd, line, n) < 0) return; /* nobody is left to be told */
+}
+
+Err log_level_parse(Str name, LogLevel *out) {
+    for (int i = 0; i < 4; i++)
+        if (str_eq_nocase(name, str_c(NAMES[i]))) {
+            *out = (LogLevel)i;
+            return OK;
+        }
+    return ERR_INVALID;
+}

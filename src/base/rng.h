@@ -1,0 +1,14 @@
+/* Rng: randomness as a parameter. Unseeded it is the system's, fit for keys and ids;
+ * seeded it repeats itself, for tests. One thread at a time. */
+#pragma once
+
+#include "base/arena.h"
+
+typedef struct {
+    uint64_t state; /* 0: the system's */
+} Rng;
+
+void rng_fill(Rng *r, void *out, size_t n);
+uint64_t rng_u64(Rng *r);
+/* Shape: 8-4-4-4-12 lower-case hex, version 4. Source: RFC 9562 section 5.4 */
+Str rng_uuid(Rng *r, Arena *arena);

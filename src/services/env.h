@@ -1,0 +1,25 @@
+/* Env: what a handler may reach besides its Call. Filled once, by server/wire.c. */
+#pragma once
+
+#include "base/clock.h"
+#include "base/str.h"
+
+typedef struct Store Store;
+typedef struct Workers Workers;
+typedef struct Directory Directory; /* identity/directory.h */
+typedef struct KeyRing KeyRing;     /* identity/access_key.h */
+typedef struct Issuer Issuer;       /* identity/issuer.h: the server's CAs */
+typedef struct Broker Broker;       /* broker/broker.h */
+
+typedef struct Env {
+    Store *store;
+    Workers *workers;
+    const Clock *clock;
+    Directory *directory;
+    KeyRing *keys;
+    Issuer *issuer;
+    Broker *broker;
+    Str account, region; /* the default ones */
+    Str endpoint;        /* host, or host:port where --https-port is not 443 (DescribeEndpoint) */
+    Str data_dir;
+} Env;
