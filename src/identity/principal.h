@@ -39,4 +39,4 @@ struct Principal {
 typedef struct Principal Principal;
 
 Principal *principal_retain(const Principal *p);
-void principal_release(Principal *p); /* accepts NULL */
+void principal_release(const Principal *p); /* accepts NULL */

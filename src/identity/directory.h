@@ -1,0 +1,58 @@
+/* Directory: from what a client presents to the Principal that it is: its certificate, attached policies (its own
+ * and those of its things' groups with their ancestors) and things. Kept in memory for those that are live or were
+ * used lately, loaded by workers, replaced when something it is made of changes.
+ * Safe from every thread. Knows no sockets; who holds connections listens. */
+#pragma once
+
+#include "base/clock.h"
+#include "identity/principal.h"
+#include "store/worker.h"
+
+typedef struct Directory Directory;
+
+typedef struct {
+    Store *store;
+    Workers *workers;
+    const Clock *clock;
+    Str account, region; /* the default ones; certificates of every account are of this region */
+    size_t idle_max;     /* principals kept that no connection holds; 0: 10000 */
+} DirectoryOptions;
+
+Directory *directory_open(const DirectoryOptions *options);
+void directory_close(Directory *d); /* accepts NULL; after workers_stop */
+
+/* Who it is, or why not. */
+typedef struct {
+    Err error; /* OK; ERR_NOT_FOUND: not registered; ERR_DENIED: not ACTIVE, or outside its dates; ERR_IO … */
+    const Principal *principal; /* OK: retained for who asked (principal_release it); else NULL */
+    const char *reason;         /* else AWS's name for it: DEVICE_CERTIFICATE_NOT_REGISTERED, _INACTIVE, _REVOKED,
+                                   _EXPIRED, INTERNAL_SERVER_ERROR; lives for ever. Source: AuthNError log entries */
+    const char *status;         /* registered: its status, "PENDING_ACTIVATION" …; else NULL */
+} DirectoryAnswer;
+/* Called once, on a worker's thread. */
+typedef void DirectoryDoneFn(void *ctx, const DirectoryAnswer *answer);
+
+/* The certificate with this fingerprint (lower-case hex SHA-256 of its DER) was presented, its key proven.
+ * account: chosen by SNI, or STR_NONE for the default one.
+ * Returns OK at once with *out filled when it is cached (done is not called then), else ERR_AGAIN: done comes later. */
+NODISCARD Err directory_certificate(Directory *d, Str account, Str fingerprint, DirectoryDoneFn *done, void *ctx,
+                                    const Principal **out);
+
+/* The principal of the loopback listener without TLS: allowed everything of iot. Retained for the caller. */
+const Principal *directory_plain(Directory *d);
+
+/* After a commit, from an outbox: what is cached and made of these is loaded again. Thread: any. */
+void directory_certificate_changed(Directory *d, Str account,
+                                   Str certificate_id);                    /* registered, status, policies, things */
+void directory_policy_changed(Directory *d, Str account, Str policy_name); /* another default version */
+void directory_group_changed(Directory *d, Str account, Str group_name);   /* its policies, its parent, or gone */
+void directory_thing_changed(Directory *d, Str account, Str thing_name);   /* attributes, type, groups */
+
+/* Told after the cache is current, on a worker's thread, once a change: a snapshot was replaced by `now` (borrowed;
+ * retain it to keep it), or may not be connected any more (NULL). Calls for one principal come in order. */
+typedef void DirectoryListener(void *ctx, Str account, Str principal_id, const Principal *now);
+void directory_listen(Directory *d, DirectoryListener *listener, void *ctx); /* one; before the first lookup */
+
+/* Grows with each change, before directory_*_changed returns: connections compare it. */
+uint64_t directory_generation(const Directory *d);
+size_t directory_cached(Directory *d); /* principals in memory, for /metrics */
