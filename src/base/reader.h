@@ -10,6 +10,7 @@ typedef struct {
 } Reader;
 
 static inline Reader reader_from(Str s) {
+    if (!s.ptr) s = S("");
     return (Reader){ s.ptr, s.ptr + s.len, false };
 }
 static inline size_t reader_left(const Reader *r) {

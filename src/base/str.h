@@ -29,7 +29,7 @@ static inline bool str_eq(Str a, Str b) {
 static inline Str str_sub(Str s, size_t from, size_t to) {
     if (to > s.len) to = s.len;
     if (from > to) from = to;
-    return (Str){ s.ptr + from, to - from };
+    return (Str){ s.ptr ? s.ptr + from : NULL, to - from };
 }
 static inline Str str_from(Str s, size_t from) {
     return str_sub(s, from, s.len);

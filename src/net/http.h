@@ -3,10 +3,7 @@
 #pragma once
 
 #include "base/writer.h"
-
-typedef struct {
-    Str name, value; /* value without white space around it */
-} HttpHeader;
+#include "net/header.h"
 
 typedef struct {
     Str method;      /* "GET" */
@@ -50,8 +47,6 @@ bool http_parser_wants_continue(HttpParser *parser);
 /* True between requests: nothing of a next one has come. */
 bool http_parser_idle(const HttpParser *parser);
 
-/* The first header of that name (any case); STR_NONE when there is none. */
-Str http_header(const HttpRequest *request, Str name);
 /* Is `token` in the comma-separated lists of this header? Any case. */
 bool http_header_has(const HttpRequest *request, Str name, Str token);
 
