@@ -16,7 +16,7 @@ typedef struct {
     Str id;              /* certificateId: lower-case hex SHA-256 of der */
     Str subject, issuer; /* names as RFC 2253 texts */
     Str common_name;     /* of the subject, the first; STR_NONE: none */
-    Str serial;          /* upper-case hex */
+    Str serial;          /* decimal, as AWS IoT shows it */
     Str key_type;        /* "RSA", "RSA-PSS", "EC", or OpenSSL's name of another */
     int key_bits;
     bool is_ca;       /* basic constraints say so; or version 1, self-issued */
