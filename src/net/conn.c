@@ -1,0 +1,269 @@
+#include "net/conn.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "net/output.h"
+#include "net/tls.h"
+
+/* Reading: one recv an event into the turn's arena, behind what was left over, so that a handler always sees
+ * one run of bytes. With TLS the recv goes to the reactor's record buffer and OpenSSL reads from there (net/tls.c).
+ *
+ * Life: the handle of libuv outlives a close by a turn, and work under way elsewhere may hold the Conn;
+ * `refs` counts both, `closed` says that nothing may be done with it any more. */
+
+static void feed(Conn *c, uint8_t *bytes, size_t len) {
+    size_t used = 0;
+    c->feeding = true;
+    if (!c->closed && !c->paused && !c->finishing) used = c->handler->input(c, bytes, len);
+    c->feeding = false;
+    if (c->finishing) used = len; /* nobody wants it any more */
+    if (c->closed) return;
+    size_t rest = len - used;
+    if (rest == 0) {
+        free(c->left);
+        c->left = NULL;
+    } else {
+        uint8_t *keep = mem_grow(NULL, rest);
+        memcpy(keep, bytes + used, rest);
+        free(c->left);
+        c->left = keep;
+    }
+    c->left_len = rest;
+}
+
+static void read_plain(Conn *c) {
+    size_t have, left = c->left_len;
+    uint8_t *room = turn_room(c->reactor, left + TURN_ROOM_MIN, &have);
+    ssize_t n = recv(c->fd, room + left, have - left, 0);
+    if (n == 0) {
+        conn_close(c, CLOSE_BY_PEER);
+    } else if (n < 0) {
+        if (errno != EAGAIN && errno != EINTR) conn_close(c, CLOSE_LOST);
+    } else {
+        if (left) memcpy(room, c->left, left);
+        turn_take(c->reactor, left + (size_t)n);
+        c->bytes_in += (size_t)n;
+        feed(c, room, left + (size_t)n);
+    }
+}
+
+static void read_tls(Conn *c) {
+    Reactor *r = c->reactor;
+    if (!r->tls.in_buffer) r->tls.in_buffer = mem_grow(NULL, TURN_BLOCK_BYTES);
+    ssize_t n = recv(c->fd, r->tls.in_buffer, TURN_BLOCK_BYTES, 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (n <= 0) {
+        conn_close(c, n == 0 && !c->handshaking ? CLOSE_BY_PEER : CLOSE_LOST);
+        return;
+    }
+    r->tls.in = r->tls.in_buffer;
+    r->tls.in_left = (size_t)n;
+    c->bytes_in += (size_t)n;
+    if (c->handshaking) {
+        Err e = tls_handshake(c);
+        if (e == ERR_AGAIN) return;
+        if (e != OK) {
+            conn_close(c, CLOSE_LOST);
+            return;
+        }
+        c->handshaking = false;
+        if (c->handler->secured) c->handler->secured(c);
+    }
+    bool ended = false;
+    while (!c->closed && !ended) { /* all that the records hold; bounded by the one recv */
+        size_t have, left = c->left_len, got = 0;
+        uint8_t *room = turn_room(r, left + TURN_ROOM_MIN, &have);
+        Err e = tls_read(c, room + left, have - left, &got);
+        if (got) {
+            if (left) memcpy(room, c->left, left);
+            turn_take(r, left + got);
+            feed(c, room, left + got);
+        }
+        if (e == ERR_AGAIN) break;
+        if (e != OK) {
+            if (!c->closed) conn_close(c, e == ERR_CLOSED ? CLOSE_BY_PEER : CLOSE_LOST);
+            ended = true;
+        }
+    }
+}
+
+static void watch(Conn *c);
+
+static void on_event(uv_poll_t *poll, int status, int events) {
+    Conn *c = poll->data;
+    if (c->closed) return;
+    if (status < 0) {
+        conn_close(c, CLOSE_LOST);
+        return;
+    }
+    if (events & UV_WRITABLE) {
+        output_continue(c);
+        if (!c->closed && !c->want_write) {
+            watch(c);
+            if (c->handler->drained) c->handler->drained(c);
+        }
+    }
+    if (!c->closed && (events & (UV_READABLE | UV_DISCONNECT))) {
+        if (c->ssl)
+            read_tls(c);
+        else
+            read_plain(c);
+    }
+}
+
+static void watch(Conn *c) {
+    int events = (c->paused ? 0 : UV_READABLE) | (c->want_write ? UV_WRITABLE : 0);
+    if (events == 0) events = UV_DISCONNECT;
+    uv_poll_start(c->poll, events, on_event);
+}
+
+void conn_want_write(Conn *c, bool on) {
+    if (c->want_write == on || c->closed) return;
+    c->want_write = on;
+    watch(c);
+}
+
+static void attach(Conn *c, Reactor *r) {
+    c->reactor = r;
+    c->poll = mem_new(sizeof *c->poll);
+    uv_poll_init(&r->loop, c->poll, c->fd);
+    c->poll->data = c;
+    atomic_fetch_add_explicit(&r->conns, 1, memory_order_relaxed);
+}
+
+Conn *conn_new(Reactor *r, int fd, SSL *ssl, const ConnHandler *handler, void *owner) {
+    Conn *c = mem_new(sizeof *c);
+    c->fd = fd;
+    c->ssl = ssl;
+    c->handshaking = ssl != NULL;
+    c->handler = handler;
+    c->owner = owner;
+    c->refs = 1;
+    c->out_bytes_max = SIZE_MAX;
+    socklen_t n = sizeof c->peer;
+    if (getpeername(fd, (struct sockaddr *)&c->peer, &n)) c->peer.sin6_family = AF_UNSPEC;
+    n = sizeof c->local;
+    if (getsockname(fd, (struct sockaddr *)&c->local, &n)) c->local.sin6_family = AF_UNSPEC;
+    c->local_port = ntohs(c->local.sin6_port); /* at the same place in both families */
+    if (ssl) tls_attach(c);
+    attach(c, r);
+    watch(c);
+    return c;
+}
+
+void conn_retain(Conn *c) {
+    c->refs++;
+}
+
+void conn_release(Conn *c) {
+    if (--c->refs > 0) return;
+    if (c->ssl) tls_free(c);
+    free(c->left);
+    free(c->wait);
+    free(c);
+}
+
+static void handle_gone(uv_handle_t *h) {
+    Conn *c = h->data;
+    free(h);
+    conn_release(c);
+}
+
+void conn_close(Conn *c, CloseReason why) {
+    if (c->closed) return;
+    c->closed = true;
+    c->why = why;
+    timer_disarm(&c->timer);
+    output_drop(c);
+    if (c->ssl && why != CLOSE_LOST) tls_goodbye(c);
+    uv_poll_stop(c->poll);
+    close(c->fd);
+    c->fd = -1;
+    atomic_fetch_sub_explicit(&c->reactor->conns, 1, memory_order_relaxed);
+    conn_retain(c); /* while the handler says farewell */
+    c->handler->closed(c);
+    uv_close((uv_handle_t *)c->poll, handle_gone);
+    conn_release(c);
+}
+
+void conn_finish(Conn *c) {
+    if (c->closed || c->finishing) return;
+    c->finishing = true;
+    output_mark(c); /* the flush closes it */
+}
+
+void conn_pause(Conn *c) {
+    if (c->paused || c->closed) return;
+    c->paused = true;
+    watch(c);
+}
+
+void conn_resume(Conn *c) {
+    if (!c->paused || c->closed) return;
+    c->paused = false;
+    watch(c);
+    if (c->left_len == 0 || c->feeding) return;
+    size_t have, left = c->left_len;
+    uint8_t *room = turn_room(c->reactor, left, &have);
+    memcpy(room, c->left, left);
+    turn_take(c->reactor, left);
+    feed(c, room, left);
+}
+
+typedef struct {
+    Task task;
+    Conn *conn;
+    Reactor *to;
+    void (*arrived)(Conn *c);
+} Move;
+
+static void arrive(Task *task, Reactor *r) {
+    Move *m = (Move *)task;
+    Conn *c = m->conn;
+    attach(c, r);
+    watch(c);
+    m->arrived(c);
+    free(m);
+}
+
+static void departed(uv_handle_t *h) {
+    Move *m = h->data;
+    free(h);
+    reactor_post(m->to, &m->task);
+}
+
+void conn_move(Conn *c, Reactor *to, void (*arrived)(Conn *c)) {
+    Move *m = mem_new(sizeof *m);
+    *m = (Move){ .task.run = arrive, .conn = c, .to = to, .arrived = arrived };
+    timer_disarm(&c->timer);
+    uv_poll_stop(c->poll);
+    atomic_fetch_sub_explicit(&c->reactor->conns, 1, memory_order_relaxed);
+    c->poll->data = m;
+    uv_close((uv_handle_t *)c->poll, departed);
+    c->poll = NULL;
+}
+
+Str conn_address(const struct sockaddr_in6 *a, char *buffer) {
+    const void *ip = &a->sin6_addr;
+    int family = AF_INET6;
+    if (a->sin6_family == AF_INET) {
+        ip = &((const struct sockaddr_in *)(const void *)a)->sin_addr;
+        family = AF_INET;
+    } else if (IN6_IS_ADDR_V4MAPPED(&a->sin6_addr)) {
+        ip = a->sin6_addr.s6_addr + 12;
+        family = AF_INET;
+    }
+    if (!inet_ntop(family, ip, buffer, INET6_ADDRSTRLEN)) buffer[0] = 0;
+    return str_c(buffer);
+}
+
+bool conn_is_loopback(const Conn *c) {
+    char text[INET6_ADDRSTRLEN];
+    Str a = conn_address(&c->peer, text);
+    return str_starts(a, S("127.")) || str_eq(a, S("::1"));
+}

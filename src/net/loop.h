@@ -1,0 +1,99 @@
+/* Reactor: one thread with its event loop. It owns connections; nobody else touches them.
+ * Others reach it by posting a task. Reading and writing are batched by the turn of its loop: bytes
+ * that arrive go to the turn's arena, where they stay until every connection's output has been written. */
+#pragma once
+
+#include <pthread.h>
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+
+typedef struct Reactor Reactor;
+typedef struct Conn Conn;
+
+/* Embedded in what it is about; belongs to the reactor from post until run. */
+typedef struct Task {
+    struct Task *next;
+    void (*run)(struct Task *task, Reactor *reactor);
+} Task;
+
+/* A deadline in whole seconds, cheap to move: for keep-alive, expiry, delays. Embedded. */
+typedef struct Timer {
+    struct Timer *next, *prev; /* in its bucket; next NULL: not armed */
+    int64_t due_ms;            /* on the reactor's clock (reactor_now_ms) */
+    void (*fire)(struct Timer *timer, Reactor *reactor);
+} Timer;
+
+enum { TIMER_BUCKETS = 1024, TURN_BLOCK_BYTES = 256 * 1024, TURN_ROOM_MIN = 32 * 1024 };
+
+typedef struct TurnBlock {
+    struct TurnBlock *next;
+    size_t used, cap;
+    uint8_t data[];
+} TurnBlock;
+
+typedef struct OutNode OutNode;
+typedef struct OutChunk OutChunk;
+
+struct Reactor {
+    int index;
+    void *owner; /* the broker's part of this reactor */
+    uv_loop_t loop;
+    uv_async_t wake;
+    uv_prepare_t before_poll;
+    uv_check_t after_poll;
+    uv_timer_t tick;
+    pthread_t thread;
+    const Clock *clock;
+    /* posted tasks */
+    pthread_mutex_t lock;
+    Task *posted, **posted_tail;
+    bool stopping;
+    /* this turn */
+    TurnBlock *turn;                        /* newest first */
+    Conn *dirty;                            /* have output to write */
+    void (*before_flush)(Reactor *reactor); /* the broker's batches to other reactors leave here */
+    OutNode *free_nodes;
+    OutChunk *free_chunks;
+    /* TLS records on their way between socket and OpenSSL */
+    struct {
+        const uint8_t *in;
+        size_t in_left;
+        uint8_t *in_buffer, *out;
+        size_t out_len, out_cap;
+    } tls;
+    Timer wheel[TIMER_BUCKETS];     /* list heads; bucket = due second modulo */
+    int64_t wheel_s;                /* seconds that have been handled */
+    int64_t now_ms;                 /* of the clock's monotonic time, read once a turn */
+    _Atomic uint32_t busy_permille; /* of the last second */
+    uint64_t idle_ns_before;
+    _Atomic uint32_t conns;
+};
+
+Reactor *reactor_new(int index, const Clock *clock);
+void reactor_start(Reactor *r);
+/* Runs the task on the reactor's thread, in the order of posting. */
+void reactor_post(Reactor *r, Task *task);
+/* Ends the thread after the tasks posted so far, and joins it. */
+void reactor_stop(Reactor *r);
+void reactor_free(Reactor *r);
+
+/* Monotonic milliseconds that the test clock can move forward. */
+int64_t reactor_now_ms(const Reactor *r);
+/* Moves the timer if it is armed. Fires within a second after due_ms. */
+void timer_arm(Reactor *r, Timer *t, int64_t due_ms);
+void timer_disarm(Timer *t);
+static inline bool timer_armed(const Timer *t) {
+    return t->next != NULL;
+}
+/* Looks at the clock again at once: after a test moved it. From any thread. */
+void reactor_clock_moved(Reactor *r);
+
+/* Room for at least `need` bytes in the turn's arena; nothing is taken yet. */
+uint8_t *turn_room(Reactor *r, size_t need, size_t *have);
+static inline void turn_take(Reactor *r, size_t n) {
+    r->turn->used += n;
+}
+/* A copy that lives until this turn's output is written. */
+uint8_t *turn_copy(Reactor *r, Str bytes);

@@ -1,0 +1,350 @@
+#include "net/tls.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "base/arena.h"
+#include "net/output.h"
+
+/* OpenSSL reads and writes through a BIO of ours that has no socket behind it: what one recv brought lies in the
+ * reactor's record buffer, what OpenSSL writes is gathered in the reactor's output buffer and leaves by one send.
+ * So a turn costs a connection one system call each way, however many records it carries.
+ *
+ * With SSL_MODE_RELEASE_BUFFERS an idle connection holds no record buffers. Sessions are resumed from a stateful
+ * cache: a resumed session carries the client's certificate, whose status the gateway checks again. */
+
+struct TlsServer {
+    SSL_CTX *ctx;
+    BIO_METHOD *bio;
+};
+
+static const char AWS_CIPHERS[] = /* Source: developer guide, "Transport security in AWS IoT Core" */
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256:"
+    "ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+    "ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384:ECDHE-RSA-AES256-SHA:ECDHE-ECDSA-AES256-SHA:"
+    "AES128-GCM-SHA256:AES128-SHA256:AES128-SHA:AES256-GCM-SHA384:AES256-SHA256:AES256-SHA";
+static const char AWS_CIPHERSUITES[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+
+/* ------------------------------------------------------------------------------------------------ the BIO */
+
+static int bio_read(BIO *b, char *to, int len) {
+    Reactor *r = ((Conn *)BIO_get_data(b))->reactor;
+    BIO_clear_retry_flags(b);
+    if (r->tls.in_left == 0) {
+        BIO_set_retry_read(b);
+        return -1;
+    }
+    size_t n = r->tls.in_left < (size_t)len ? r->tls.in_left : (size_t)len;
+    memcpy(to, r->tls.in, n);
+    r->tls.in += n;
+    r->tls.in_left -= n;
+    return (int)n;
+}
+
+static int bio_write(BIO *b, const char *from, int len) {
+    Reactor *r = ((Conn *)BIO_get_data(b))->reactor;
+    size_t n = (size_t)len;
+    BIO_clear_retry_flags(b);
+    if (r->tls.out_len + n > r->tls.out_cap) {
+        while (r->tls.out_len + n > r->tls.out_cap) r->tls.out_cap = r->tls.out_cap ? r->tls.out_cap * 2 : 65536;
+        r->tls.out = mem_grow(r->tls.out, r->tls.out_cap);
+    }
+    memcpy(r->tls.out + r->tls.out_len, from, n);
+    r->tls.out_len += n;
+    return len;
+}
+
+static long bio_ctrl(BIO *b, int command, long num, void *ptr) {
+    (void)b, (void)num, (void)ptr;
+    return command == BIO_CTRL_FLUSH || command == BIO_CTRL_PUSH || command == BIO_CTRL_POP;
+}
+
+/* What the BIO gathered goes out; a goodbye on a closing connection must not close it again. */
+static void send_records(Conn *c) {
+    Reactor *r = c->reactor;
+    size_t len = r->tls.out_len;
+    r->tls.out_len = 0;
+    if (len == 0) return;
+    if (c->closed) {
+        if (c->wait_len == 0 && send(c->fd, r->tls.out, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return;
+    } else {
+        output_send(c, r->tls.out, len);
+        if (!c->closed && c->wait_len) conn_want_write(c, true);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------ the server */
+
+static int accept_any(int ok, X509_STORE_CTX *store) {
+    (void)ok, (void)store;
+    return 1; /* the identity service decides */
+}
+
+static bool alpn_offers(const uint8_t *list, size_t len, Str name) {
+    for (size_t i = 0; i < len && i + 1 + list[i] <= len; i += 1u + list[i])
+        if (str_eq((Str){ list + i + 1, list[i] }, name)) return true;
+    return false;
+}
+
+/* Source: AWS IoT developer guide, "Device communication protocols"; h2 is never chosen. */
+static int choose_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in, unsigned in_len, void *arg) {
+    static const Str KNOWN[] = { STR_INIT("x-amzn-mqtt-ca"), STR_INIT("x-amzn-http-ca"), STR_INIT("mqtt"),
+                                 STR_INIT("http/1.1") };
+    (void)ssl, (void)arg;
+    for (size_t i = 0; i < sizeof KNOWN / sizeof *KNOWN; i++)
+        if (alpn_offers(in, in_len, KNOWN[i])) {
+            *out = KNOWN[i].ptr;
+            *out_len = (uint8_t)KNOWN[i].len;
+            return SSL_TLSEXT_ERR_OK;
+        }
+    return SSL_TLSEXT_ERR_NOACK; /* no alert: the first byte decides */
+}
+
+/* A browser, which offers h2, would ask its user for a certificate: it is not asked. */
+static int on_hello(SSL *ssl, int *alert, void *arg) {
+    const uint8_t *p;
+    size_t n;
+    (void)alert, (void)arg;
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &p, &n) && n > 2 &&
+        alpn_offers(p + 2, n - 2, S("h2")) && !alpn_offers(p + 2, n - 2, S("x-amzn-mqtt-ca")) &&
+        !alpn_offers(p + 2, n - 2, S("x-amzn-http-ca")))
+        SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+static int on_server_name(SSL *ssl, int *alert, void *arg) {
+    (void)ssl, (void)alert, (void)arg;
+    return SSL_TLSEXT_ERR_OK; /* any name, or none, gets the default certificate */
+}
+
+static int version_number(const char *text) {
+    if (!text) return 0;
+    return strcmp(text, "1.2") == 0 ? TLS1_2_VERSION : strcmp(text, "1.3") == 0 ? TLS1_3_VERSION : -1;
+}
+
+static Str openssl_reason(Arena *arena, const char *what, const char *value) {
+    unsigned long e = ERR_peek_last_error();
+    const char *reason = ERR_reason_error_string(e);
+    Str s = str_format(arena, "%s %s: %s", what, value ? value : "", reason ? reason : "not accepted");
+    ERR_clear_error();
+    return s;
+}
+
+static Err load_chains(SSL_CTX *ctx, const TlsOptions *o, Arena *arena, Str *why) {
+    for (size_t i = 0; i < o->n; i++) {
+        if (SSL_CTX_use_certificate_chain_file(ctx, o->chains[i]) != 1) {
+            *why = openssl_reason(arena, "server certificate", o->chains[i]);
+            return ERR_IO;
+        }
+        if (SSL_CTX_use_PrivateKey_file(ctx, o->keys[i], SSL_FILETYPE_PEM) != 1) {
+            *why = openssl_reason(arena, "server key", o->keys[i]);
+            return ERR_IO;
+        }
+    }
+    return OK;
+}
+
+static Err configure(SSL_CTX *ctx, const TlsOptions *o, Arena *arena, Str *why) {
+    int min = version_number(o->min_version ? o->min_version : "1.2"), max = version_number(o->max_version);
+    if (min < 0 || max < 0 || !SSL_CTX_set_min_proto_version(ctx, min) || !SSL_CTX_set_max_proto_version(ctx, max)) {
+        *why = str_format(arena, "TLS version: got %s to %s, expected 1.2 or 1.3",
+                          o->min_version ? o->min_version : "-", o->max_version ? o->max_version : "-");
+        return ERR_INVALID;
+    }
+    if (!SSL_CTX_set_cipher_list(ctx, o->ciphers ? o->ciphers : AWS_CIPHERS) ||
+        !SSL_CTX_set_ciphersuites(ctx, o->ciphersuites ? o->ciphersuites : AWS_CIPHERSUITES)) {
+        *why = openssl_reason(arena, "TLS ciphers", o->ciphers);
+        return ERR_INVALID;
+    }
+    SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384:P-521");
+    SSL_CTX_set_mode(ctx,
+                     SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
+                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER);
+    SSL_CTX_set_session_id_context(ctx, (const uint8_t *)"starling", 8);
+    SSL_CTX_set_num_tickets(ctx, 1);
+    SSL_CTX_set_timeout(ctx, 24 * 3600);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, accept_any);
+    SSL_CTX_set_verify_depth(ctx, 8);
+    SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, NULL);
+    SSL_CTX_set_client_hello_cb(ctx, on_hello, NULL);
+    SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
+    return load_chains(ctx, o, arena, why);
+}
+
+Err tls_server_new(const TlsOptions *o, Arena *arena, TlsServer **out, Str *why) {
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    if (!ctx) return ERR_IO;
+    Err e = configure(ctx, o, arena, why);
+    if (e != OK) {
+        SSL_CTX_free(ctx);
+        return e;
+    }
+    TlsServer *s = mem_new(sizeof *s);
+    s->ctx = ctx;
+    s->bio = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "starling reactor");
+    BIO_meth_set_read(s->bio, bio_read);
+    BIO_meth_set_write(s->bio, bio_write);
+    BIO_meth_set_ctrl(s->bio, bio_ctrl);
+    SSL_CTX_set_app_data(ctx, s);
+    *out = s;
+    return OK;
+}
+
+void tls_server_free(TlsServer *s) {
+    if (!s) return;
+    SSL_CTX_free(s->ctx);
+    BIO_meth_free(s->bio);
+    free(s);
+}
+
+SSL *tls_accept(TlsServer *s) {
+    SSL *ssl = SSL_new(s->ctx);
+    if (ssl) SSL_set_accept_state(ssl);
+    return ssl;
+}
+
+void tls_attach(Conn *c) {
+    TlsServer *s = SSL_CTX_get_app_data(SSL_get_SSL_CTX(c->ssl));
+    BIO *b = BIO_new(s->bio);
+    BIO_set_data(b, c);
+    BIO_set_init(b, 1);
+    SSL_set_bio(c->ssl, b, b);
+}
+
+void tls_free(Conn *c) {
+    SSL_free(c->ssl);
+    c->ssl = NULL;
+}
+
+/* ------------------------------------------------------------------------------------------------ a connection */
+
+Err tls_handshake(Conn *c) {
+    ERR_clear_error();
+    int done = SSL_do_handshake(c->ssl);
+    int error = done == 1 ? 0 : SSL_get_error(c->ssl, done);
+    send_records(c); /* an alert as well */
+    if (c->closed) return ERR_CLOSED;
+    if (done == 1) return OK;
+    return error == SSL_ERROR_WANT_READ ? ERR_AGAIN : ERR_IO;
+}
+
+Err tls_read(Conn *c, uint8_t *to, size_t len, size_t *got) {
+    Err e = OK;
+    while (*got + SSL3_RT_MAX_PLAIN_LENGTH <= len) {
+        size_t n = 0;
+        ERR_clear_error();
+        if (SSL_read_ex(c->ssl, to + *got, len - *got, &n)) {
+            *got += n;
+            continue;
+        }
+        int error = SSL_get_error(c->ssl, 0);
+        e = error == SSL_ERROR_WANT_READ ? ERR_AGAIN : error == SSL_ERROR_ZERO_RETURN ? ERR_CLOSED : ERR_IO;
+        break;
+    }
+    send_records(c); /* key updates, alerts */
+    return e;
+}
+
+static bool encrypt(Conn *c, const uint8_t *bytes, size_t len) {
+    while (len) {
+        size_t n = 0;
+        ERR_clear_error();
+        if (!SSL_write_ex(c->ssl, bytes, len, &n)) return false;
+        bytes += n;
+        len -= n;
+    }
+    return true;
+}
+
+/* Several segments are put side by side first: a record costs more than the copy. */
+void tls_write(Conn *c) {
+    uint8_t record[SSL3_RT_MAX_PLAIN_LENGTH];
+    size_t n = 0;
+    bool ok = true;
+    for (OutNode *node = c->out; node && ok; node = node->next)
+        for (size_t i = 0; i < node->n && ok; i++) {
+            OutSeg s = node->segs[i];
+            if (n == 0 && (s.len >= sizeof record || (i + 1 == node->n && !node->next))) {
+                ok = encrypt(c, s.ptr, s.len);
+                continue;
+            }
+            while (s.len && ok) {
+                size_t take = sizeof record - n < s.len ? sizeof record - n : s.len;
+                memcpy(record + n, s.ptr, take);
+                n += take;
+                s.ptr += take;
+                s.len -= take;
+                if (n == sizeof record) {
+                    ok = encrypt(c, record, n);
+                    n = 0;
+                }
+            }
+        }
+    if (ok && n) ok = encrypt(c, record, n);
+    send_records(c);
+    if (!ok && !c->closed) conn_close(c, CLOSE_LOST);
+}
+
+void tls_goodbye(Conn *c) {
+    if (c->handshaking || c->fd < 0) return;
+    ERR_clear_error();
+    c->reactor->tls.out_len = 0;
+    SSL_shutdown(c->ssl);
+    send_records(c);
+    ERR_clear_error();
+}
+
+Str tls_alpn(const Conn *c) {
+    const uint8_t *p = NULL;
+    unsigned n = 0;
+    if (c->ssl) SSL_get0_alpn_selected(c->ssl, &p, &n);
+    return (Str){ p, n };
+}
+
+Str tls_server_name(const Conn *c) {
+    return c->ssl ? str_c(SSL_get_servername(c->ssl, TLSEXT_NAMETYPE_host_name)) : STR_NONE;
+}
+
+const char *tls_version(const Conn *c) {
+    return c->ssl ? SSL_get_version(c->ssl) : "none";
+}
+
+bool tls_resumed(const Conn *c) {
+    return c->ssl && SSL_session_reused(c->ssl);
+}
+
+static Str der_of(X509 *x, Arena *arena) {
+    int n = i2d_X509(x, NULL);
+    if (n <= 0) return STR_NONE;
+    uint8_t *der = arena_bytes(arena, (size_t)n), *at = der;
+    i2d_X509(x, &at);
+    return (Str){ der, (size_t)n };
+}
+
+TlsChain tls_peer_chain(const Conn *c, Arena *arena) {
+    X509 *leaf = c->ssl ? SSL_get0_peer_certificate(c->ssl) : NULL;
+    if (!leaf) return (TlsChain){ 0 };
+    STACK_OF(X509) *rest = SSL_get_peer_cert_chain(c->ssl); /* on a server: without the leaf */
+    size_t n = 1 + (rest ? (size_t)sk_X509_num(rest) : 0);
+    Str *der = arena_array(arena, Str, n);
+    der[0] = der_of(leaf, arena);
+    for (size_t i = 1; i < n; i++) der[i] = der_of(sk_X509_value(rest, (int)i - 1), arena);
+    return (TlsChain){ der, n };
+}
+
+bool tls_peer_fingerprint(const Conn *c, char out[65]) {
+    X509 *leaf = c->ssl ? SSL_get0_peer_certificate(c->ssl) : NULL;
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    if (!leaf || !X509_digest(leaf, EVP_sha256(), digest, &n) || n != 32) return false;
+    for (unsigned i = 0; i < n; i++) {
+        out[2 * i] = "0123456789abcdef"[digest[i] >> 4];
+        out[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
+    }
+    out[64] = 0;
+    return true;
+}

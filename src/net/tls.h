@@ -1,0 +1,43 @@
+/* TLS for accepted connections: versions, ciphers, certificates by SNI, ALPN, client certificates, resumption.
+ * A client certificate is asked for and never judged here: whose it is, the identity service says. */
+#pragma once
+
+#include "base/arena.h"
+#include "net/conn.h"
+
+typedef struct {
+    const char *min_version, *max_version; /* "1.2", "1.3" */
+    const char *ciphers;                   /* TLS 1.2, OpenSSL's names; NULL: AWS's list */
+    const char *ciphersuites;              /* TLS 1.3; NULL: AWS's list */
+    const char *const *chains;             /* PEM files, leaf first; one for each kind of key */
+    const char *const *keys;
+    size_t n;
+} TlsOptions;
+
+/* Errors: ERR_IO, ERR_INVALID; *why says which file or setting */
+NODISCARD Err tls_server_new(const TlsOptions *o, Arena *arena, TlsServer **out, Str *why);
+void tls_server_free(TlsServer *s);
+SSL *tls_accept(TlsServer *s);
+
+/* After the handshake. */
+Str tls_alpn(const Conn *c);        /* STR_NONE: none agreed */
+Str tls_server_name(const Conn *c); /* SNI; STR_NONE: none sent */
+const char *tls_version(const Conn *c);
+bool tls_resumed(const Conn *c);
+/* The client's certificate and what it sent behind it, each as DER, in the arena; n = 0 when it sent none. */
+typedef struct {
+    const Str *der;
+    size_t n;
+} TlsChain;
+TlsChain tls_peer_chain(const Conn *c, Arena *arena);
+/* Lower-case hex SHA-256 of the client's certificate in out; false when there is none. */
+bool tls_peer_fingerprint(const Conn *c, char out[65]);
+
+/* net/ only */
+void tls_attach(Conn *c);
+void tls_free(Conn *c);
+NODISCARD Err tls_handshake(Conn *c); /* ERR_AGAIN: more bytes are needed */
+/* Errors: ERR_AGAIN nothing more now, ERR_CLOSED the peer said goodbye, ERR_IO */
+NODISCARD Err tls_read(Conn *c, uint8_t *to, size_t len, size_t *got);
+void tls_write(Conn *c); /* the turn's segments */
+void tls_goodbye(Conn *c);
