@@ -7,10 +7,11 @@
 #include "base/rng.h"
 #include "store/store.h"
 
-typedef struct Env Env;             /* what handlers may reach: services/env.h */
-typedef struct Principal Principal; /* who asks: identity/principal.h */
-typedef struct ApiOp ApiOp;         /* which operation: api/op.h */
-typedef struct ApiError ApiError;   /* one error of a service, as its model declares it: api/op.h */
+typedef struct Env Env;                 /* what handlers may reach: services/env.h */
+typedef struct Principal Principal;     /* who asks: identity/principal.h */
+typedef struct ApiOp ApiOp;             /* which operation: api/op.h */
+typedef struct ApiError ApiError;       /* one error of a service, as its model declares it: api/op.h */
+typedef struct ApiPatterns ApiPatterns; /* the compiled patterns of all models: api/pattern.h */
 
 /* Something to do after the commit, in order, on the worker's thread; arg lives in the call's arena. */
 typedef struct Outgoing {
@@ -36,6 +37,8 @@ typedef struct Call {
         Str message;
         Str resource_id, resource_arn; /* members that ResourceAlreadyExistsException carries */
     } failure;
+    const ApiPatterns *patterns; /* NULL: values are not held against patterns */
+    bool validate_replies;       /* tests: an answer that breaks its model becomes a 500 that says how */
 } Call;
 
 /* Sets the call's failure and returns ERR_API: return api_fail(c, IOT_RESOURCE_NOT_FOUND, "Thing %.*s ...", PS(n)); */
