@@ -85,8 +85,10 @@ static bool is_space(uint8_t c) {
 static void write_folded(Writer *w, Str value) {
     value = str_trim(value);
     for (size_t i = 0; i < value.len; i++) {
-        if (!is_space(value.ptr[i])) writer_u8(w, value.ptr[i]);
-        else if (i && !is_space(value.ptr[i - 1])) writer_u8(w, ' ');
+        if (!is_space(value.ptr[i]))
+            writer_u8(w, value.ptr[i]);
+        else if (i && !is_space(value.ptr[i - 1]))
+            writer_u8(w, ' ');
     }
 }
 
@@ -96,7 +98,7 @@ static Str without_port(Str host) {
     return n > 0 && n < host.len && host.ptr[n - 1] == ':' ? str_sub(host, 0, n - 1) : host;
 }
 
-static void write_header(Writer *w, const SigV4Request *rq, Str name, CanonicalForm form) {
+static void write_header(Writer *w, const ApiRequest *rq, Str name, CanonicalForm form) {
     writer_bytes(w, name);
     writer_u8(w, ':');
     bool first = true;
@@ -111,7 +113,7 @@ static void write_header(Writer *w, const SigV4Request *rq, Str name, CanonicalF
     writer_u8(w, '\n');
 }
 
-Str canonical_request(Arena *arena, const SigV4Request *rq, Str signed_headers, Str payload_hash, bool encode_path,
+Str canonical_request(Arena *arena, const ApiRequest *rq, Str signed_headers, Str payload_hash, bool encode_path,
                       CanonicalForm form) {
     Writer w = writer_in(arena);
     writer_bytes(&w, rq->method);

@@ -13,7 +13,7 @@ typedef struct {
 
 /* Shape: method, path, query, headers, signed headers and payload hash, a line each.
  * The path is encoded once more than it was sent, unless encode_path is false (S3). X-Amz-Signature is left out. */
-Str canonical_request(Arena *arena, const SigV4Request *rq, Str signed_headers, Str payload_hash, bool encode_path,
+Str canonical_request(Arena *arena, const ApiRequest *rq, Str signed_headers, Str payload_hash, bool encode_path,
                       CanonicalForm form);
 
 /* A query's parameters, decoded; those without '=' have an empty value. '+' is a space. */

@@ -9,16 +9,9 @@
 
 #include "api/call.h"
 #include "api/op.h"
-#include "net/header.h"
+#include "api/request.h"
 
 enum { API_LABELS_MAX = 8, API_HEADERS_MAX = 24 };
-
-typedef struct {
-    Str method, path, query; /* raw, as sent; query without '?' */
-    const HttpHeader *headers;
-    size_t headers_n;
-    Str body;
-} ApiRequest;
 
 typedef struct {
     const ApiOp *op;

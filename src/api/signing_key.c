@@ -63,8 +63,10 @@ void hasher_sha256(Hasher *h, Str data, uint8_t out[SHA256_BYTES]) {
 /* Source: RFC 2104 */
 void hasher_hmac(Hasher *h, Str key, Str data, uint8_t out[SHA256_BYTES]) {
     uint8_t pad[HMAC_BLOCK_BYTES] = { 0 }, inner[SHA256_BYTES];
-    if (key.len > sizeof pad) hasher_sha256(h, key, pad);
-    else if (key.len) memcpy(pad, key.ptr, key.len);
+    if (key.len > sizeof pad)
+        hasher_sha256(h, key, pad);
+    else if (key.len)
+        memcpy(pad, key.ptr, key.len);
     for (size_t i = 0; i < sizeof pad; i++) pad[i] ^= 0x36;
     sha256_two(h, (Str){ pad, sizeof pad }, data, inner);
     for (size_t i = 0; i < sizeof pad; i++) pad[i] ^= 0x36 ^ 0x5c;

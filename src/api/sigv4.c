@@ -16,8 +16,16 @@ static Str string_to_sign(Hasher *h, Arena *arena, const SigV4 *s, Str canonical
     uint8_t hash[SHA256_BYTES];
     hasher_sha256(h, canonical, hash);
     Writer w = writer_in(arena);
-    const Str parts[] = { S(ALGORITHM "\n"), s->time,    S("\n"), s->date, S("/"), s->region, S("/"), s->service,
-                          S("/aws4_request\n"), hex_encode(arena, (Str){ hash, sizeof hash }) };
+    const Str parts[] = { S(ALGORITHM "\n"),
+                          s->time,
+                          S("\n"),
+                          s->date,
+                          S("/"),
+                          s->region,
+                          S("/"),
+                          s->service,
+                          S("/aws4_request\n"),
+                          hex_encode(arena, (Str){ hash, sizeof hash }) };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) writer_bytes(&w, parts[i]);
     return writer_str(&w);
 }
@@ -34,7 +42,7 @@ static Str signature(Hasher *h, const uint8_t key[SHA256_BYTES], Arena *arena, c
 
 /* The hash that stands in the canonical request: of the body that came, whatever the client says it is.
  * Source: UNSIGNED-PAYLOAD is for S3 alone; other services sign what they get. */
-static Err payload_hash(Hasher *h, const SigV4 *s, const SigV4Request *rq, Arena *arena, Str *out, SigV4Fault *fault) {
+static Err payload_hash(Hasher *h, const SigV4 *s, const ApiRequest *rq, Arena *arena, Str *out, SigV4Fault *fault) {
     Str said = str_trim(http_header(rq->headers, rq->headers_n, S("X-Amz-Content-Sha256")));
     bool s3 = str_eq(s->service, S("s3"));
     if (s3 && (str_eq(said, S(UNSIGNED)) || s->presigned)) {
@@ -56,7 +64,7 @@ static Err payload_hash(Hasher *h, const SigV4 *s, const SigV4Request *rq, Arena
 }
 
 /* A bit of the number picks each deviation; false where the request has nothing to deviate in. */
-static bool form_applies(const SigV4 *s, const SigV4Request *rq, unsigned bits, CanonicalForm *out) {
+static bool form_applies(const SigV4 *s, const ApiRequest *rq, unsigned bits, CanonicalForm *out) {
     CanonicalForm f = { .without_token = bits & 1, .host_bare = bits & 2, .path_as_sent = bits & 4 };
     bool gateway = str_eq(s->service, S("iotdevicegateway")) || str_eq(s->service, S("iotdata"));
     if (f.without_token && !(s->presigned && s->security_token.ptr && gateway)) return false;
@@ -77,8 +85,7 @@ static SigV4Fault mismatch(Hasher *h, const SigV4 *s, Arena *arena, Str canonica
                        TEXT, PS(canonical), PS(string_to_sign(h, arena, s, canonical)));
 }
 
-Err sigv4_verify(const SigV4 *s, const SigV4Request *rq, Str secret, SigV4Keys *keys, Arena *arena,
-                 SigV4Fault *fault) {
+Err sigv4_verify(const SigV4 *s, const ApiRequest *rq, Str secret, SigV4Keys *keys, Arena *arena, SigV4Fault *fault) {
     enum { FORMS = 8 };
     Hasher h = hasher_open(keys);
     uint8_t key[SHA256_BYTES];
@@ -109,11 +116,15 @@ static SigV4 scope_of(const SigV4Credentials *who, int64_t real_ms, Arena *arena
     char text[32];
     gmtime_r(&t, &tm);
     Str time = str_dup(arena, (Str){ (uint8_t *)text, strftime(text, sizeof text, "%Y%m%dT%H%M%SZ", &tm) });
-    return (SigV4){ .access_key = who->access_key, .region = who->region, .service = who->service,
-                    .time = time,                  .date = str_sub(time, 0, 8), .time_ms = real_ms };
+    return (SigV4){ .access_key = who->access_key,
+                    .region = who->region,
+                    .service = who->service,
+                    .time = time,
+                    .date = str_sub(time, 0, 8),
+                    .time_ms = real_ms };
 }
 
-static Str sign(const SigV4Credentials *who, const SigV4 *s, const SigV4Request *rq, Arena *arena) {
+static Str sign(const SigV4Credentials *who, const SigV4 *s, const ApiRequest *rq, Arena *arena) {
     Hasher h = hasher_open(NULL);
     uint8_t hash[SHA256_BYTES], key[SHA256_BYTES];
     hasher_sha256(&h, rq->body, hash);
@@ -126,8 +137,7 @@ static Str sign(const SigV4Credentials *who, const SigV4 *s, const SigV4Request 
     return result;
 }
 
-void sigv4_sign(const SigV4Credentials *who, const SigV4Request *rq, int64_t real_ms, Arena *arena,
-                HttpHeader out[3]) {
+void sigv4_sign(const SigV4Credentials *who, const ApiRequest *rq, int64_t real_ms, Arena *arena, HttpHeader out[3]) {
     SigV4 s = scope_of(who, real_ms, arena);
     HttpHeader *all = arena_array(arena, HttpHeader, rq->headers_n + 2);
     size_t n = rq->headers_n;
@@ -135,7 +145,7 @@ void sigv4_sign(const SigV4Credentials *who, const SigV4Request *rq, int64_t rea
     out[1] = all[n++] = (HttpHeader){ S("X-Amz-Date"), s.time };
     out[2] = (HttpHeader){ S("X-Amz-Security-Token"), who->security_token };
     if (who->security_token.ptr) all[n++] = out[2];
-    SigV4Request signed_rq = *rq;
+    ApiRequest signed_rq = *rq;
     signed_rq.headers = all;
     signed_rq.headers_n = n;
     s.signed_headers = canonical_header_names(arena, all, n);
@@ -148,7 +158,7 @@ void sigv4_sign(const SigV4Credentials *who, const SigV4Request *rq, int64_t rea
                                       PS(s.signed_headers), PS(value)) };
 }
 
-Str sigv4_presign(const SigV4Credentials *who, const SigV4Request *rq, int64_t expires_s, bool token_after,
+Str sigv4_presign(const SigV4Credentials *who, const ApiRequest *rq, int64_t expires_s, bool token_after,
                   int64_t real_ms, Arena *arena) {
     SigV4 s = scope_of(who, real_ms, arena);
     s.signed_headers = S("host");
@@ -157,7 +167,7 @@ Str sigv4_presign(const SigV4Credentials *who, const SigV4Request *rq, int64_t e
     Str token = STR_NONE;
     if (who->security_token.ptr)
         token = str_format(arena, "&X-Amz-Security-Token=%.*s", PS(percent_encode(arena, who->security_token, false)));
-    SigV4Request signed_rq = *rq;
+    ApiRequest signed_rq = *rq;
     signed_rq.query = str_format(arena,
                                  "%.*s%sX-Amz-Algorithm=" ALGORITHM "&X-Amz-Credential=%.*s&X-Amz-Date=%.*s"
                                  "&X-Amz-Expires=%lld&X-Amz-SignedHeaders=host%.*s",

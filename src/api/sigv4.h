@@ -3,16 +3,8 @@
  * Source: AWS General Reference, "Signature Version 4 signing process". */
 #pragma once
 
+#include "api/request.h"
 #include "base/arena.h"
-#include "net/header.h"
-
-/* A request as it is on the wire: the path and the query still percent-encoded. */
-typedef struct {
-    Str method, path, query; /* query without its '?' */
-    const HttpHeader *headers;
-    size_t headers_n;
-    Str body;
-} SigV4Request;
 
 /* What a request says of its signature. */
 typedef struct {
@@ -44,13 +36,13 @@ SigV4Fault sigv4_fault(SigV4FaultKind kind, Str service, Arena *arena, const cha
 
 /* True where the request carries a signature of any kind (an Authorization header, or X-Amz-Algorithm or
  * X-Amz-Signature in the query): then it must hold. */
-bool sigv4_present(const SigV4Request *rq);
+bool sigv4_present(const ApiRequest *rq);
 
 /* Takes the signature's description out of a request and checks its form, its time and the scope's date.
  * Units:  real_ms since 1970; a header may be 5 minutes off, a presigned request lives X-Amz-Expires, at most 7 days
  * Errors: ERR_UNAUTHENTICATED; *fault then says why
  * Owns:   *out borrows from the request and the arena */
-NODISCARD Err sigv4_parse(const SigV4Request *rq, int64_t real_ms, Arena *arena, SigV4 *out, SigV4Fault *fault);
+NODISCARD Err sigv4_parse(const ApiRequest *rq, int64_t real_ms, Arena *arena, SigV4 *out, SigV4Fault *fault);
 
 /* Signing keys derived from secrets, kept for as long as they hold (a day each), at most a few hundred.
  * Safe from every thread. */
@@ -60,7 +52,7 @@ void sigv4_keys_free(SigV4Keys *keys); /* accepts NULL */
 
 /* Checks signature and payload hash against the secret. keys may be NULL.
  * Errors: ERR_UNAUTHENTICATED; *fault then says why */
-NODISCARD Err sigv4_verify(const SigV4 *sig, const SigV4Request *rq, Str secret, SigV4Keys *keys, Arena *arena,
+NODISCARD Err sigv4_verify(const SigV4 *sig, const ApiRequest *rq, Str secret, SigV4Keys *keys, Arena *arena,
                            SigV4Fault *fault);
 
 typedef struct {
@@ -70,9 +62,9 @@ typedef struct {
 
 /* Signs all headers of rq, which must hold Host. Path and query must be percent-encoded as they will be sent.
  * Shape: three headers to add: Authorization, X-Amz-Date and (ptr NULL without a token) X-Amz-Security-Token */
-void sigv4_sign(const SigV4Credentials *who, const SigV4Request *rq, int64_t real_ms, Arena *arena, HttpHeader out[3]);
+void sigv4_sign(const SigV4Credentials *who, const ApiRequest *rq, int64_t real_ms, Arena *arena, HttpHeader out[3]);
 
 /* The query to send instead of rq's, with the signature in it. Signs Host alone.
  * Shape: token_after puts X-Amz-Security-Token behind the signature, as WebSocket clients of AWS IoT do */
-Str sigv4_presign(const SigV4Credentials *who, const SigV4Request *rq, int64_t expires_s, bool token_after,
+Str sigv4_presign(const SigV4Credentials *who, const ApiRequest *rq, int64_t expires_s, bool token_after,
                   int64_t real_ms, Arena *arena);

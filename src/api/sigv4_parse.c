@@ -40,20 +40,20 @@ typedef struct {
     Str algorithm, credential, date, expires, signed_headers, signature, token;
 } Parts;
 
-static Str authorization(const SigV4Request *rq) {
+static Str authorization(const ApiRequest *rq) {
     return str_trim(http_header(rq->headers, rq->headers_n, S("Authorization")));
 }
 
-static bool in_query(const SigV4Request *rq) {
+static bool in_query(const ApiRequest *rq) {
     return str_find_str(rq->query, S("X-Amz-Algorithm=")) != SIZE_MAX ||
            str_find_str(rq->query, S("X-Amz-Signature=")) != SIZE_MAX;
 }
 
-bool sigv4_present(const SigV4Request *rq) {
+bool sigv4_present(const ApiRequest *rq) {
     return str_starts(authorization(rq), S("AWS4-")) || in_query(rq);
 }
 
-static Err parse_header(const SigV4Request *rq, Str text, Arena *arena, Parts *out, SigV4Fault *fault) {
+static Err parse_header(const ApiRequest *rq, Str text, Arena *arena, Parts *out, SigV4Fault *fault) {
     Str rest = text;
     Parts p = { .algorithm = str_cut(&rest, ' ') };
     while (rest.ptr) {
@@ -67,14 +67,18 @@ static Err parse_header(const SigV4Request *rq, Str text, Arena *arena, Parts *o
         if (pair.len == 0) continue;
         Str value = pair, name = str_cut(&value, '=');
         if (!value.ptr) {
-            *fault = sigv4_fault(SIGV4_INCOMPLETE, STR_NONE, arena,
-                                 "'%.*s' not a valid key=value pair (missing equal-sign) in Authorization header: '%.*s'.",
-                                 PS(pair), PS(text));
+            *fault =
+                sigv4_fault(SIGV4_INCOMPLETE, STR_NONE, arena,
+                            "'%.*s' not a valid key=value pair (missing equal-sign) in Authorization header: '%.*s'.",
+                            PS(pair), PS(text));
             return ERR_UNAUTHENTICATED;
         }
-        if (str_eq(name, S("Credential"))) p.credential = value;
-        else if (str_eq(name, S("SignedHeaders"))) p.signed_headers = value;
-        else if (str_eq(name, S("Signature"))) p.signature = value;
+        if (str_eq(name, S("Credential")))
+            p.credential = value;
+        else if (str_eq(name, S("SignedHeaders")))
+            p.signed_headers = value;
+        else if (str_eq(name, S("Signature")))
+            p.signature = value;
     }
     p.date = http_header(rq->headers, rq->headers_n, S("X-Amz-Date"));
     if (!p.date.ptr) p.date = http_header(rq->headers, rq->headers_n, S("Date"));
@@ -85,8 +89,7 @@ static Err parse_header(const SigV4Request *rq, Str text, Arena *arena, Parts *o
             p.credential.len ? "" : "Authorization header requires 'Credential' parameter. ",
             p.signature.len ? "" : "Authorization header requires 'Signature' parameter. ",
             p.signed_headers.len ? "" : "Authorization header requires 'SignedHeaders' parameter. ",
-            p.date.len ? ""
-                       : "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ",
+            p.date.len ? "" : "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ",
             PS(p.algorithm));
         return ERR_UNAUTHENTICATED;
     }
@@ -94,16 +97,16 @@ static Err parse_header(const SigV4Request *rq, Str text, Arena *arena, Parts *o
     return OK;
 }
 
-static Err parse_query(const SigV4Request *rq, Arena *arena, Parts *out, SigV4Fault *fault) {
+static Err parse_query(const ApiRequest *rq, Arena *arena, Parts *out, SigV4Fault *fault) {
     QueryParam *params;
     size_t n = canonical_params(arena, rq->query, &params);
     Parts p = { 0 };
     const struct {
         Str name;
         Str *into;
-    } wanted[] = { { S("X-Amz-Algorithm"), &p.algorithm },         { S("X-Amz-Credential"), &p.credential },
-                   { S("X-Amz-Date"), &p.date },                   { S("X-Amz-SignedHeaders"), &p.signed_headers },
-                   { S("X-Amz-Signature"), &p.signature },         { S("X-Amz-Expires"), &p.expires },
+    } wanted[] = { { S("X-Amz-Algorithm"), &p.algorithm }, { S("X-Amz-Credential"), &p.credential },
+                   { S("X-Amz-Date"), &p.date },           { S("X-Amz-SignedHeaders"), &p.signed_headers },
+                   { S("X-Amz-Signature"), &p.signature }, { S("X-Amz-Expires"), &p.expires },
                    { S("X-Amz-Security-Token"), &p.token } };
     enum { NEEDED = 5 };
     for (size_t i = 0; i < n; i++)
@@ -146,10 +149,10 @@ static bool parse_iso(Str s, int64_t *out_ms) {
 static Str iso_from_http_date(Arena *arena, Str s) {
     static const char MONTHS[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     if (s.len != 29 || !str_ends(s, S(" GMT")) || s.ptr[3] != ',') return s;
-    size_t month = str_find_str(S(MONTHS), str_sub(s, 8, 11));
+    size_t month = str_find_str(str_c(MONTHS), str_sub(s, 8, 11));
     if (month == SIZE_MAX || month % 3) return s;
-    return str_format(arena, "%.*s%02zu%.*sT%.*s%.*s%.*sZ", PS(str_sub(s, 12, 16)), month / 3 + 1,
-                      PS(str_sub(s, 5, 7)), PS(str_sub(s, 17, 19)), PS(str_sub(s, 20, 22)), PS(str_sub(s, 23, 25)));
+    return str_format(arena, "%.*s%02zu%.*sT%.*s%.*s%.*sZ", PS(str_sub(s, 12, 16)), month / 3 + 1, PS(str_sub(s, 5, 7)),
+                      PS(str_sub(s, 17, 19)), PS(str_sub(s, 20, 22)), PS(str_sub(s, 23, 25)));
 }
 
 static Str time_text(Arena *arena, int64_t ms) {
@@ -195,9 +198,9 @@ static Err parse_scope(Str credential, Arena *arena, SigV4 *s, SigV4Fault *fault
         return ERR_UNAUTHENTICATED;
     }
     if (!str_eq(rest, S("aws4_request"))) {
-        *fault = sigv4_fault(SIGV4_MISMATCH, s->service, arena,
-                             "Credential should be scoped with a valid terminator: 'aws4_request', not '%.*s'.",
-                             PS(rest));
+        *fault =
+            sigv4_fault(SIGV4_MISMATCH, s->service, arena,
+                        "Credential should be scoped with a valid terminator: 'aws4_request', not '%.*s'.", PS(rest));
         return ERR_UNAUTHENTICATED;
     }
     return OK;
@@ -211,7 +214,7 @@ static bool lists(Str signed_headers, Str name) {
 
 /* An x-amz- header that the signature does not cover could have been put in by anyone. The token and the date are
  * held against the key and the string to sign, and the payload hash against the body, so they need no cover. */
-static Str unsigned_header(const SigV4Request *rq, Str signed_headers, Arena *arena) {
+static Str unsigned_header(const ApiRequest *rq, Str signed_headers, Arena *arena) {
     static const Str spared[] = { STR_INIT("x-amz-date"), STR_INIT("x-amz-security-token"),
                                   STR_INIT("x-amz-content-sha256"), STR_INIT("x-amz-user-agent") };
     for (size_t i = 0; i < rq->headers_n; i++) {
@@ -223,7 +226,7 @@ static Str unsigned_header(const SigV4Request *rq, Str signed_headers, Arena *ar
     return STR_NONE;
 }
 
-static Err check_parts(const SigV4Request *rq, const Parts *p, Arena *arena, SigV4 *s, SigV4Fault *fault) {
+static Err check_parts(const ApiRequest *rq, const Parts *p, Arena *arena, SigV4 *s, SigV4Fault *fault) {
     int64_t expires_s = EXPIRES_S_DEFAULT;
     if (!str_eq(p->algorithm, S(ALGORITHM))) {
         *fault = sigv4_fault(SIGV4_INCOMPLETE, s->service, arena, "Unsupported AWS 'algorithm': '%.*s', expected '%s'.",
@@ -261,7 +264,7 @@ static Err check_parts(const SigV4Request *rq, const Parts *p, Arena *arena, Sig
     return ERR_UNAUTHENTICATED;
 }
 
-Err sigv4_parse(const SigV4Request *rq, int64_t real_ms, Arena *arena, SigV4 *out, SigV4Fault *fault) {
+Err sigv4_parse(const ApiRequest *rq, int64_t real_ms, Arena *arena, SigV4 *out, SigV4Fault *fault) {
     Str text = authorization(rq);
     bool header = text.len > 0, query = in_query(rq);
     if (!header && !query) {

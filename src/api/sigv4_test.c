@@ -9,7 +9,8 @@
 #include "base/clock.h"
 
 enum { HEADERS_MAX = 24 };
-static const int64_t PUBLISHED_MS = 1440938160000, BOTOCORE_MS = 1767323045000; /* 2015-08-30 12:36:00, 2026-01-02 03:04:05 */
+static const int64_t PUBLISHED_MS = 1440938160000,
+                     BOTOCORE_MS = 1767323045000; /* 2015-08-30 12:36:00, 2026-01-02 03:04:05 */
 #define SECRET S("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 
 typedef struct {
@@ -22,48 +23,52 @@ static const Vector BOTOCORE[] = {
 };
 static const size_t BOTOCORE_N = sizeof BOTOCORE / sizeof *BOTOCORE;
 
-/* Shape: "Name: value\n" lines; a line that begins with a blank goes on with the value before it */
-static SigV4Request request_of(Arena *a, const Vector *v) {
+/* Shape: "Name: value\n" lines */
+static ApiRequest request_of(Arena *a, const Vector *v) {
     HttpHeader *headers = arena_array(a, HttpHeader, HEADERS_MAX);
     size_t n = 0;
     for (Str rest = str_c(v->headers); rest.len;) {
         Str line = str_cut(&rest, '\n');
-        if (line.ptr[0] == ' ') {
-            headers[n - 1].value.len = (size_t)(line.ptr + line.len - headers[n - 1].value.ptr);
-            continue;
-        }
         Str value = line, name = str_cut(&value, ':');
-        headers[n++] = (HttpHeader){ name, value };
+        headers[n++] = (HttpHeader){ name, str_trim(value) };
     }
-    return (SigV4Request){ str_c(v->method), str_c(v->path), str_c(v->query), headers, n, v->body };
+    return (ApiRequest){ str_c(v->method), str_c(v->path), str_c(v->query), headers, n, v->body };
 }
 
-static Err check(const SigV4Request *rq, int64_t real_ms, SigV4Keys *keys, Arena *a, SigV4 *out, SigV4Fault *fault) {
+static Err check(const ApiRequest *rq, int64_t real_ms, SigV4Keys *keys, Arena *a, SigV4 *out, SigV4Fault *fault) {
     Err e = sigv4_parse(rq, real_ms, a, out, fault);
+    if (e == OK && !str_eq(out->access_key, S("AKIDEXAMPLE"))) { /* the secret would be another's */
+        *fault = sigv4_fault(SIGV4_UNKNOWN_KEY, out->service, a, "no such key");
+        return ERR_UNAUTHENTICATED;
+    }
     return e == OK ? sigv4_verify(out, rq, SECRET, keys, a, fault) : e;
 }
 
 #define HOST "Host:example.amazonaws.com\n"
 #define DATE "X-Amz-Date:20150830T123600Z\n"
-#define SIGNED(names, hex)                                                                                        \
-    "Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders=" \
-    names ", Signature=" hex "\n"
+#define SIGNED(names, hex)                                                                                             \
+    "Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, "                 \
+    "SignedHeaders=" names ", Signature=" hex "\n"
 #define HD "host;x-amz-date"
 #define VANILLA SIGNED(HD, "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31")
 #define H1 "host;my-header1;x-amz-date"
-#define TOKEN                                                                                                     \
-    "AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQWLWsKWHGBuFqwAeMicRXmxfpSPfIeoIYRqTflfKD8YUuwthAx7mSEI/" \
+#define TOKEN                                                                                                          \
+    "AQoDYXdzEPT//////////"                                                                                            \
+    "wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQWLWsKWHGBuFqwAeMicRXmxfpSPfIeoIYRqTflfKD8YUuwthAx7mSEI/"             \
     "qkPpKPi/kMcGdQrmGdeehM4IC1NtBmUpp2wUE8phUZampKsburEDy0KPkyQDYwT7WZ0wq5VSXDvp75YU9HFvlRd8Tx6q6fE8YQcHNVXAkiY9q6d+" \
     "xo0rKwT38xVqr7ZD0u0iPPkUL64lIZbqBAz+scqKmlzm8FDrypNC9Yjc8fPOLn9FX9KSYvKTr4rvx3iSIlTJabIQwj2ICCR/oLxBA=="
 
-/* Source: AWS's Signature Version 4 test suite; the last one AWS General Reference's example. */
+/* Source: AWS's Signature Version 4 test suite; the last one AWS General Reference's example. Left out: folded header
+ * lines, which RFC 9112 section 5.2 forbids and no request brings here. */
 static const Vector PUBLISHED[] = {
     { "GET", "/", "", "get-vanilla", HOST DATE VANILLA, STR_INIT("") },
     { "POST", "/", "", "post-vanilla",
       HOST DATE SIGNED(HD, "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"), STR_INIT("") },
     { "GET", "/", "Param2=value2&Param1=value1", "get-vanilla-query-order-key-case",
       HOST DATE SIGNED(HD, "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500"), STR_INIT("") },
-    { "GET", "/", "-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz=-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+    { "GET", "/",
+      "-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz=-._~"
+      "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
       "get-vanilla-query-unreserved",
       HOST DATE SIGNED(HD, "9c3e54bfcdf0b19771a7f523ee5669cdf59bc7cc0884027167c21bb143a40197"), STR_INIT("") },
     { "GET", "/", "\341\210\264=bar", "get-vanilla-utf8-query",
@@ -82,10 +87,6 @@ static const Vector PUBLISHED[] = {
     { "GET", "/", "", "get-header-key-duplicate",
       HOST "My-Header1:value2\nMy-Header1:value2\nMy-Header1:value1\n" DATE SIGNED(
           H1, "c9d5ea9f3f72853aea855b47ea873832890dbdd183b4468f858259531a5138ea"),
-      STR_INIT("") },
-    { "GET", "/", "", "get-header-value-multiline",
-      HOST "My-Header1:value1\n  value2\n     value3\n" DATE SIGNED(
-          H1, "ba17b383a53190154eb5fa66a1b836cc297cc0a3d70a5d00705980573d8ff790"),
       STR_INIT("") },
     { "GET", "/", "", "get-header-value-order",
       HOST "My-Header1:value4\nMy-Header1:value1\nMy-Header1:value3\nMy-Header1:value2\n" DATE SIGNED(
@@ -109,8 +110,8 @@ static const Vector PUBLISHED[] = {
           "host;x-amz-date;x-amz-security-token", "85d96828115b5dc0cfc3bd16ad9e210dd772bbebba041836c64533a82be05ead"),
       STR_INIT("") },
     { "POST", "/", "", "post-sts-header-after",
-      HOST DATE "X-Amz-Security-Token:" TOKEN "\n" SIGNED(
-          HD, "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"),
+      HOST DATE "X-Amz-Security-Token:" TOKEN
+                "\n" SIGNED(HD, "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"),
       STR_INIT("") },
     { "GET", "/", "Action=ListUsers&Version=2010-05-08", "the example of the General Reference",
       "Host:iam.amazonaws.com\nContent-Type:application/x-www-form-urlencoded; charset=utf-8\n" DATE
@@ -125,7 +126,7 @@ static void published_vectors_verify(void **state) {
     SigV4Keys *keys = sigv4_keys_new();
     for (size_t i = 0; i < sizeof PUBLISHED / sizeof *PUBLISHED; i++) {
         Arena a = { 0 };
-        SigV4Request rq = request_of(&a, &PUBLISHED[i]);
+        ApiRequest rq = request_of(&a, &PUBLISHED[i]);
         SigV4 s;
         SigV4Fault fault = { 0 };
         if (check(&rq, PUBLISHED_MS, i % 2 ? keys : NULL, &a, &s, &fault) != OK)
@@ -141,7 +142,7 @@ static void what_botocore_signs_verifies(void **state) {
     SigV4Keys *keys = sigv4_keys_new();
     for (size_t i = 0; i < BOTOCORE_N; i++) {
         Arena a = { 0 };
-        SigV4Request rq = request_of(&a, &BOTOCORE[i]);
+        ApiRequest rq = request_of(&a, &BOTOCORE[i]);
         SigV4 s;
         SigV4Fault fault = { 0 };
         if (check(&rq, BOTOCORE_MS + 1000, keys, &a, &s, &fault) != OK)
@@ -158,10 +159,10 @@ static void every_tampering_is_refused(void **state) {
     SigV4Keys *keys = sigv4_keys_new();
     for (size_t i = 0; i < BOTOCORE_N; i++) {
         Arena a = { 0 };
-        const SigV4Request good = request_of(&a, &BOTOCORE[i]);
+        const ApiRequest good = request_of(&a, &BOTOCORE[i]);
         HttpHeader headers[HEADERS_MAX];
         memcpy(headers, good.headers, good.headers_n * sizeof *headers);
-        SigV4Request rq = good;
+        ApiRequest rq = good;
         rq.headers = headers;
         Str *parts[HEADERS_MAX + 4] = { &rq.method, &rq.path, &rq.query, &rq.body };
         size_t n = 4;
@@ -181,8 +182,9 @@ static void every_tampering_is_refused(void **state) {
                 SigV4 s;
                 SigV4Fault fault = { 0 };
                 Err e = check(&rq, BOTOCORE_MS, keys, &b, &s, &fault);
-                bool hex_digit_case = k == 1 || k == 2 || parts[k] == &headers[0].value; /* %2f is %2F, dots, port */
-                if (e == OK && !hex_digit_case)
+                bool same = k == 2 && at > 0 && is.ptr[at - 1 - (at > 1 && is.ptr[at - 2] == '%')] == '%' && alpha;
+                same = same || (k == 1 && str_find_str(is, S("/./")) != SIZE_MAX); /* dots and slashes that go */
+                if (e == OK && !same)                                              /* %2f is %2F */
                     fail_msg("%s %s: part %zu byte %zu: accepted", BOTOCORE[i].method, BOTOCORE[i].path, k, at);
                 if (e != OK) assert_true(fault.code && fault.message.len && fault.status >= 400);
                 arena_free(&b);
@@ -200,13 +202,18 @@ static void a_changed_path_or_query_is_refused(void **state) {
         size_t vector;
         const char *path, *query;
     } changes[] = {
-        { 0, "/thing", "" },           { 0, "/things/", "" },      { 0, "/things", "a=" },
-        { 5, "/topics/a/b", "qos=1" }, { 6, "/topics/a%2Fb", "qos=1&retain=true" },
-        { 2, "/things", "a=2&a=1&A=0" }, { 2, "/things", "b=2&a=2&a=1&a=0" }, { 8, "/things/t/shadow", "name=x" },
+        { 0, "/thing", "" },
+        { 0, "/things/", "" },
+        { 0, "/things", "a=" },
+        { 5, "/topics/a/b", "qos=1" },
+        { 6, "/topics/a%2Fb", "qos=1&retain=true" },
+        { 2, "/things", "a=2&a=1&A=0" },
+        { 2, "/things", "b=2&a=2&a=1&a=0" },
+        { 8, "/things/t/shadow", "name=x" },
     };
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         Arena a = { 0 };
-        SigV4Request rq = request_of(&a, &BOTOCORE[changes[i].vector]);
+        ApiRequest rq = request_of(&a, &BOTOCORE[changes[i].vector]);
         rq.path = str_c(changes[i].path);
         rq.query = str_c(changes[i].query);
         SigV4 s;
@@ -226,12 +233,12 @@ static void time_counts_to_the_second(void **state) {
         { 300, NULL },
         { -300, NULL },
         { 301, "Signature expired: 20150830T123600Z is now earlier than 20150830T123601Z (20150830T124101Z - 5 min.)" },
-        { -301,
-          "Signature not yet current: 20150830T123600Z is still later than 20150830T123559Z (20150830T123059Z + 5 min.)" },
+        { -301, "Signature not yet current: 20150830T123600Z is still later than 20150830T123559Z (20150830T123059Z + "
+                "5 min.)" },
     };
     for (size_t i = 0; i < sizeof header / sizeof *header; i++) {
         Arena a = { 0 };
-        SigV4Request rq = request_of(&a, &PUBLISHED[0]);
+        ApiRequest rq = request_of(&a, &PUBLISHED[0]);
         SigV4 s;
         SigV4Fault fault;
         Err e = check(&rq, PUBLISHED_MS + header[i].off_s * 1000, NULL, &a, &s, &fault);
@@ -241,7 +248,7 @@ static void time_counts_to_the_second(void **state) {
         arena_free(&a);
     }
     Arena a = { 0 };
-    SigV4Request rq = request_of(&a, &BOTOCORE[15]); /* presigned for 600 s */
+    ApiRequest rq = request_of(&a, &BOTOCORE[15]); /* presigned for 600 s */
     SigV4 s;
     SigV4Fault fault;
     assert_int_equal(check(&rq, BOTOCORE_MS + 600000, NULL, &a, &s, &fault), OK);
@@ -266,14 +273,15 @@ static void a_signature_that_lacks_a_part_is_told_which(void **state) {
         { HOST FROM(CRED ", SignedHeaders=host, Signature=0"), "", "IncompleteSignatureException", "'X-Amz-Date'" },
         { HOST "X-Amz-Date: now\n" FROM(CRED ", SignedHeaders=host, Signature=0"), "", "IncompleteSignatureException",
           "Got 'now'" },
-        { HOST DATE FROM("AWS4-ECDSA-P256-SHA256 Credential=A/20150830/r/s/aws4_request, SignedHeaders=host, Signature=0"),
+        { HOST DATE FROM(
+              "AWS4-ECDSA-P256-SHA256 Credential=A/20150830/r/s/aws4_request, SignedHeaders=host, Signature=0"),
           "", "IncompleteSignatureException", "'AWS4-ECDSA-P256-SHA256'" },
         { HOST DATE FROM("AWS4-HMAC-SHA256 Credential=A/20150830/r/s, SignedHeaders=host, Signature=0"), "",
           "IncompleteSignatureException", "got 'A/20150830/r/s'" },
-        { HOST DATE FROM("AWS4-HMAC-SHA256 Credential=A/20150830/r/s/aws3_request, SignedHeaders=host, Signature=0"), "",
-          "InvalidSignatureException", "not 'aws3_request'" },
-        { HOST DATE FROM("AWS4-HMAC-SHA256 Credential=A/20150829/r/s/aws4_request, SignedHeaders=host, Signature=0"), "",
-          "InvalidSignatureException", "'20150829' != '20150830', from '20150830T123600Z'." },
+        { HOST DATE FROM("AWS4-HMAC-SHA256 Credential=A/20150830/r/s/aws3_request, SignedHeaders=host, Signature=0"),
+          "", "InvalidSignatureException", "not 'aws3_request'" },
+        { HOST DATE FROM("AWS4-HMAC-SHA256 Credential=A/20150829/r/s/aws4_request, SignedHeaders=host, Signature=0"),
+          "", "InvalidSignatureException", "'20150829' != '20150830', from '20150830T123600Z'." },
         { HOST DATE FROM(CRED ", SignedHeaders=x-amz-date, Signature=0"), "", "InvalidSignatureException",
           "'Host' or ':authority' must be a 'SignedHeader'" },
         { HOST DATE "X-Amz-Mqtt5-Correlation-Data: x\n" FROM(CRED ", SignedHeaders=host;x-amz-date, Signature=0"), "",
@@ -292,7 +300,7 @@ static void a_signature_that_lacks_a_part_is_told_which(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Arena a = { 0 };
         Vector v = { "GET", "/", cases[i].query, "", cases[i].headers, STR_INIT("") };
-        SigV4Request rq = request_of(&a, &v);
+        ApiRequest rq = request_of(&a, &v);
         SigV4 s = { .time_ms = 99 };
         SigV4Fault fault;
         assert_int_equal(sigv4_parse(&rq, PUBLISHED_MS, &a, &s, &fault), ERR_UNAUTHENTICATED);
@@ -311,12 +319,12 @@ static void what_is_signed_here_verifies_here_and_as_botocore_signs(void **state
     (void)state;
     for (size_t i = 0; i < BOTOCORE_N; i++) {
         Arena a = { 0 };
-        SigV4Request theirs = request_of(&a, &BOTOCORE[i]);
+        ApiRequest theirs = request_of(&a, &BOTOCORE[i]);
         Str token = http_header(theirs.headers, theirs.headers_n, S("X-Amz-Security-Token"));
         Str want = http_header(theirs.headers, theirs.headers_n, S("Authorization"));
         if (!want.ptr) continue;
         HttpHeader plain[HEADERS_MAX];
-        SigV4Request rq = theirs;
+        ApiRequest rq = theirs;
         rq.headers = plain;
         rq.headers_n = 0;
         for (size_t k = 0; k < theirs.headers_n; k++) {
@@ -340,7 +348,7 @@ static void a_presigned_token_may_stand_behind_the_signature_on_the_data_plane(v
         for (size_t i = 0; i < 3; i++) {
             Arena a = { 0 };
             Vector v = { "GET", "/mqtt", "", "", "Host: localhost\n", STR_INIT("") };
-            SigV4Request rq = request_of(&a, &v);
+            ApiRequest rq = request_of(&a, &v);
             SigV4Credentials who = me(services[i], S("to/ken+="));
             rq.query = sigv4_presign(&who, &rq, 60, after, BOTOCORE_MS, &a);
             SigV4 s;
@@ -357,7 +365,7 @@ static void a_host_signed_without_its_port_is_accepted(void **state) {
     (void)state;
     Arena a = { 0 };
     Vector v = { "GET", "/mqtt", "", "", "Host: localhost\n", STR_INIT("") };
-    SigV4Request rq = request_of(&a, &v);
+    ApiRequest rq = request_of(&a, &v);
     SigV4Credentials who = me("iotdata", STR_NONE);
     rq.query = sigv4_presign(&who, &rq, 60, false, BOTOCORE_MS, &a);
     SigV4 s;
@@ -376,7 +384,7 @@ static void the_payload_hash_is_held_against_the_body(void **state) {
     for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
         Arena a = { 0 };
         HttpHeader headers[5] = { { S("Host"), S("localhost") }, { S("X-Amz-Content-Sha256"), str_c(said[i]) } };
-        SigV4Request rq = { S("PUT"), S("/k"), STR_NONE, headers, 2, S("body") };
+        ApiRequest rq = { S("PUT"), S("/k"), STR_NONE, headers, 2, S("body") };
         SigV4Credentials who = me("iot", STR_NONE);
         sigv4_sign(&who, &rq, BOTOCORE_MS, &a, headers + 2);
         rq.headers_n = 4;
@@ -392,7 +400,7 @@ static void a_wrong_secret_is_refused_also_when_the_right_ones_key_is_cached(voi
     (void)state;
     SigV4Keys *keys = sigv4_keys_new();
     Arena a = { 0 };
-    SigV4Request rq = request_of(&a, &BOTOCORE[0]);
+    ApiRequest rq = request_of(&a, &BOTOCORE[0]);
     SigV4 s;
     SigV4Fault fault;
     assert_int_equal(check(&rq, BOTOCORE_MS, keys, &a, &s, &fault), OK);
@@ -410,7 +418,7 @@ static void a_verification_takes_microseconds(void **state) {
     enum { TIMES = 2000 };
     SigV4Keys *keys = sigv4_keys_new();
     Arena a = { 0 }, b = { 0 };
-    SigV4Request rq = request_of(&a, &BOTOCORE[5]);
+    ApiRequest rq = request_of(&a, &BOTOCORE[5]);
     int64_t from_ns = monotonic_ns();
     for (int i = 0; i < TIMES; i++) {
         SigV4 s;
