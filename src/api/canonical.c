@@ -15,7 +15,7 @@ static Str lower(Arena *arena, Str s) {
 
 /* Empty and "." segments go, ".." takes the one before it. */
 static Str path_normal(Arena *arena, Str path) {
-    if (path.len == 0) return S("/");
+    if (path.ptr[0] != '/') return path; /* an authority or "*": not a path to tidy */
     Str *kept = arena_array(arena, Str, path.len + 1);
     size_t n = 0;
     for (Str rest = path; rest.ptr;) {
