@@ -13,14 +13,15 @@ typedef struct {
     const char *dir;    /* rocksdb: made when missing */
     int files_max;      /* open files the engine may hold; 0 = 256 */
     bool skip_sync;     /* plants the fault that the durability checker must find; never else */
+    bool salvage;       /* a log damaged at its end: open with what is before the damage, instead of ERR_CORRUPT */
 } StoreOptions;
 
-/* Errors: ERR_IO, ERR_CORRUPT; *why says what is wrong and what to do, and lives in the arena */
+/* Errors: ERR_IO, ERR_CORRUPT, ERR_INVALID; *why says what is wrong and what to do, and lives in the arena */
 NODISCARD Err store_open(const StoreOptions *options, Arena *arena, Store **out, Str *why);
 void store_close(Store *store); /* accepts NULL */
 
 NODISCARD Err txn_begin(Store *store, Txn **out);
-/* Makes it durable when it wrote anything and sync is set.
+/* Makes it durable when it wrote anything and sync is set. Visible to others only after that.
  * Errors: ERR_CONFLICT (what it read or wrote was changed by another: begin again), ERR_IO.
  * The Txn is gone in every case. */
 NODISCARD Err txn_commit(Txn *txn, bool sync);
@@ -37,7 +38,8 @@ NODISCARD Err txn_delete(Txn *txn, Str key);
 /* Adds to a counter that commits never conflict on; absent counts as 0. Read it with txn_counter. */
 NODISCARD Err txn_add(Txn *txn, Str key, int64_t delta);
 NODISCARD Err txn_counter(Txn *txn, Str key, int64_t *out);
-/* Makes this commit conflict with every other that locks the key: for a handler that relies on a range being empty. */
+/* Makes this commit conflict with every other that locks, reads (txn_get) or writes the key, as a write to it would,
+ * and writes nothing: for a handler that relies on a range being empty. */
 NODISCARD Err txn_lock(Txn *txn, Str key);
 
 /* Undo to here: savepoints nest. */
@@ -55,7 +57,8 @@ NODISCARD Err scan_end(Scan *scan); /* Errors: what stopped it early, ERR_IO or 
 /* The end of the range of keys that start with prefix; STR_NONE when there is none (prefix all 0xFF). */
 Str store_prefix_end(Arena *arena, Str prefix);
 
-/* The change log: every committed write since a position, in commit order. Positions are opaque and grow.
+/* The change log: every committed write since a position, in commit order, but for counters. Positions are opaque
+ * and grow; go on from *next (n_max may be passed by to end with a whole commit). fn does not call the store.
  * Errors: ERR_NOT_FOUND when the log no longer reaches back to `from` (read the whole key space then) */
 typedef void StoreChangeFn(void *ctx, uint64_t position, Str key, Str value /* ptr NULL: deleted */);
 NODISCARD Err store_changes(Store *store, uint64_t from, size_t n_max, StoreChangeFn *fn, void *ctx, uint64_t *next);

@@ -1,5 +1,6 @@
 /* Workers: threads that run store work off the reactors. Work with the same key runs in the order it was
- * given; a worker drains its queue into one transaction and one sync (group commit), then answers. */
+ * given; a worker drains its queue into one transaction and one sync (group commit), then answers.
+ * The queue has no bound of its own: whoever submits bounds what it has under way. */
 #pragma once
 
 #include "store/store.h"
@@ -11,7 +12,7 @@ typedef struct Job Job;
  * run may happen more than once (a commit that conflicts is done again): it writes nothing but its Job's own
  * memory and the txn. It has a savepoint of its own: when it returns an Err its writes are undone and the rest
  * of the batch goes on. done runs once, after the commit, in key order, on the worker's thread: with run's Err,
- * or the commit's. A read-only batch is not synced. */
+ * or the commit's; it may free the job and submit others. A read-only batch is not synced. */
 struct Job {
     Job *next;
     uint64_t key; /* a hash of whose order matters */
@@ -22,6 +23,6 @@ struct Job {
 
 Workers *workers_start(Store *store, int threads);
 void workers_submit(Workers *workers, Job *job); /* from any thread */
-void workers_stop(Workers *workers);             /* finishes what is queued, then joins */
-/* Jobs waiting, for /metrics. */
+void workers_stop(Workers *workers);             /* finishes what is queued, and what that submits; then joins */
+/* Jobs submitted and not done, for /metrics. */
 size_t workers_queued(const Workers *workers);

@@ -1,0 +1,27 @@
+/* The inside of the RocksDB engine, for the files of this folder. */
+#pragma once
+
+#include <rocksdb/c.h>
+
+#include "store/engine.h"
+
+typedef struct {
+    rocksdb_t *db;
+    rocksdb_options_t *options;
+    rocksdb_block_based_table_options_t *table;
+    rocksdb_cache_t *cache;
+    rocksdb_readoptions_t *read;
+    rocksdb_writeoptions_t *write, *write_synced;
+    char *dir;
+} Rocks;
+
+/* What one of RocksDB's error texts (freed here) means; NULL is OK. */
+Err rocks_err(char *error);
+
+/* open.c */
+NODISCARD Err rocks_open(const StoreOptions *options, Arena *arena, void **out, Str *why);
+void rocks_close(void *engine);
+uint64_t rocks_bytes(void *engine);
+/* changes.c */
+NODISCARD Err rocks_changes(void *engine, uint64_t from, size_t n_max, StoreChangeFn *fn, void *ctx, uint64_t *next);
+uint64_t rocks_position(void *engine);
