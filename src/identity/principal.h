@@ -7,14 +7,14 @@
 typedef enum {
     PRINCIPAL_CERTIFICATE,
     PRINCIPAL_ACCESS_KEY,
-    PRINCIPAL_PLAIN,      /* the loopback listener without TLS */
-    PRINCIPAL_CUSTOM,     /* a custom authorizer's word */
-    PRINCIPAL_SERVICE,    /* the server itself */
+    PRINCIPAL_PLAIN,   /* the loopback listener without TLS */
+    PRINCIPAL_CUSTOM,  /* a custom authorizer's word */
+    PRINCIPAL_SERVICE, /* the server itself */
 } PrincipalKind;
 
 typedef struct {
-    Str name;      /* of the thing */
-    Str type_name; /* STR_NONE: none */
+    Str name;              /* of the thing */
+    Str type_name;         /* STR_NONE: none */
     const Str *attributes; /* name, value, name, value, … */
     size_t attributes_n;   /* pairs */
     bool exclusive;
@@ -31,9 +31,9 @@ struct Principal {
     size_t vars_n;
     const PrincipalThing *things; /* that it is attached to */
     size_t things_n;
-    int64_t not_after_ms;     /* certificate or temporary key ends; INT64_MAX: never */
-    uint64_t generation;      /* of its account when it was made */
-    Arena arena;              /* holds all of the above */
+    int64_t not_after_ms; /* certificate or temporary key ends; INT64_MAX: never */
+    uint64_t generation;  /* of its account when it was made */
+    Arena arena;          /* holds all of the above */
     _Atomic int refs;
 };
 typedef struct Principal Principal;
