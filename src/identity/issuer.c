@@ -67,6 +67,11 @@ static void add_host_and_below(Issuer *is, Str host) {
     add_host(is, host);
     if (is_address(host) || str_starts(host, S("*."))) return;
     add_host(is, str_format(&is->arena, "*.%.*s", PS(host)));
+    if (str_find(host, '.') != SIZE_MAX) return;
+    /* OpenSSL takes no wildcard right before a name's only label: what SDKs prefix, one by one. */
+    static const char *const PREFIXES[] = { "api", "data", "monitor" };
+    for (size_t i = 0; i < sizeof PREFIXES / sizeof *PREFIXES; i++)
+        add_host(is, str_format(&is->arena, "%s.%.*s", PREFIXES[i], PS(host)));
 }
 
 static Err collect_hosts(Issuer *is, const IssuerOptions *o, Arena *arena, Str *why) {
