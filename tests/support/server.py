@@ -10,6 +10,7 @@ import time
 
 import boto3
 import botocore.config
+import requests
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = ROOT / os.environ.get("STARLING", "build/starling")
@@ -29,6 +30,7 @@ class Server:
     arguments: tuple[str, ...] = ()
     process: subprocess.Popen | None = None
     ready: dict = dataclasses.field(default_factory=dict)
+    ahead_ms: int = 0
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -49,6 +51,7 @@ class Server:
                 raise ServerFault(f"no {ready_file} after {START_TIMEOUT_S} s:\n{self.log()[-4000:]}")
             time.sleep(0.005)
         self.ready = json.loads(ready_file.read_text())
+        self.ahead_ms = 0
         return self
 
     def stop(self) -> None:
@@ -120,6 +123,16 @@ class Server:
         file.read(self.data / "credentials")
         section = file[file.sections()[0]]
         return section["aws_access_key_id"], section["aws_secret_access_key"]
+
+    # -- test controls (serve --test) ---------------------------------------------------------------------------
+
+    def advance(self, seconds: float) -> None:
+        """Moves the clock that sessions, expiries and timers go by; TLS, X.509 and SigV4 keep the real one."""
+        self.ahead_ms += int(seconds * 1000)
+        answer = requests.post(f"{self.url}/_starling/clock", json={"ahead_ms": self.ahead_ms}, verify=self.ca_file,
+                               timeout=10)
+        if answer.status_code != 200:
+            raise ServerFault(f"/_starling/clock answered {answer.status_code}: {answer.text}")
 
     # -- clients ------------------------------------------------------------------------------------------------
 
