@@ -17,10 +17,10 @@ typedef struct {
     size_t policies_n;
     bool disabled;
     int64_t created_ms;
-    int64_t expires_ms;  /* INT64_MAX: never. Of a temporary key: its end */
-    Str session_token;   /* temporary keys: must come with each request */
-    Str role;            /* temporary keys: name of the role */
-    Str certificate_id;  /* temporary keys issued to a certificate die with it */
+    int64_t expires_ms; /* INT64_MAX: never. Of a temporary key: its end */
+    Str session_token;  /* temporary keys: must come with each request */
+    Str role;           /* temporary keys: name of the role */
+    Str certificate_id; /* temporary keys issued to a certificate die with it */
 } AccessKey;
 
 /* The largest of each, for whoever checks input. Source: IAM and STS quotas */

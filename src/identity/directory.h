@@ -4,7 +4,6 @@
  * Safe from every thread. Knows no sockets; who holds connections listens. */
 #pragma once
 
-#include "base/clock.h"
 #include "identity/principal.h"
 #include "store/worker.h"
 
@@ -13,7 +12,6 @@ typedef struct Directory Directory;
 typedef struct {
     Store *store;
     Workers *workers;
-    const Clock *clock;
     Str account, region; /* the default ones; certificates of every account are of this region */
     size_t idle_max;     /* principals kept that no connection holds; 0: 10000 */
 } DirectoryOptions;

@@ -1,0 +1,375 @@
+#include "identity/directory.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "identity/directory_load.h"
+#include "identity/interest.h"
+#include "identity/policy_cache.h"
+#include "identity/principal_make.h"
+
+/* The workload: a lookup at each connect and resumption, mostly of certificates seen before; changes are rare beside
+ * it, but one policy may be that of every device. So: a map from certificate to entry under one mutex, held only to
+ * look and to link; loading runs on workers without it.
+ *
+ * Each entry is linked to the names that it is made of (its certificate, things, groups, policies: interest.h), so a
+ * change finds exactly the entries that it is about. The entry then is `loading`: it is not handed out any more, who
+ * asks waits for the new snapshot.
+ *
+ * A load must not miss a change that is committed while it reads, even one to a name that it learns only by reading.
+ * Every change gets a number and its name's hash is kept in a ring; a load notes the number when it is given to the
+ * workers (its transaction begins after that), and when it is done and one of the names that it read stands in the
+ * ring with a later number, it loads again. When the ring has gone round meanwhile, it does so to be sure. */
+
+enum { RING = 1024, IDLE_DEFAULT = 10000, POLICIES_KEPT = 4096, EVICT_LOOK = 8, TRIES = 4 };
+
+typedef struct Waiter {
+    struct Waiter *next;
+    DirectoryDoneFn *done;
+    void *ctx;
+} Waiter;
+
+typedef struct Entry {
+    Job job; /* first */
+    Directory *d;
+    Str key; /* account, zero byte, certificate id; this and the next two lie behind the struct */
+    Str account, id;
+    Principal *principal; /* NULL until loaded */
+    bool loading;
+    uint64_t since; /* number of the last change when the load was given to the workers */
+    int tries;
+    Waiter *waiters;
+    Links links;
+    struct Entry *newer, *older;
+    /* what the load made; the worker's alone while loading */
+    Arena scratch;
+    DirectoryAnswer made;
+    Names names;
+} Entry;
+
+struct Directory {
+    DirectoryOptions options;
+    PolicyCache *policies;
+    Principal *plain;
+    DirectoryListener *listener;
+    void *listener_ctx;
+    _Atomic uint64_t generation; /* the number of the last change */
+    pthread_mutex_t lock;        /* guards what follows, and the entries but for what a load makes */
+    Map entries;
+    Entry *newest, *oldest;
+    Interests interests;
+    uint64_t ring[RING];
+};
+
+/* Entries, most recently used first */
+
+static void use_unlink(Directory *d, Entry *x) {
+    if (x->newer)
+        x->newer->older = x->older;
+    else
+        d->newest = x->older;
+    if (x->older)
+        x->older->newer = x->newer;
+    else
+        d->oldest = x->newer;
+    x->newer = x->older = NULL;
+}
+
+static void use_link(Directory *d, Entry *x) {
+    x->older = d->newest;
+    if (d->newest)
+        d->newest->newer = x;
+    else
+        d->oldest = x;
+    d->newest = x;
+}
+
+static void entry_used(Directory *d, Entry *x) {
+    if (d->newest == x) return;
+    use_unlink(d, x);
+    use_link(d, x);
+}
+
+static Str entry_key(Str account, Str id, uint8_t *bytes) {
+    memcpy(bytes, account.ptr, account.len);
+    bytes[account.len] = 0;
+    memcpy(bytes + account.len + 1, id.ptr, id.len);
+    return (Str){ bytes, account.len + 1 + id.len };
+}
+
+static Err entry_run(Job *job, Txn *txn);
+static void entry_done(Job *job, Err e);
+
+static Entry *entry_new(Directory *d, Str account, Str id) {
+    Entry *x = mem_new(sizeof *x + account.len + 1 + id.len);
+    x->key = entry_key(account, id, (uint8_t *)(x + 1));
+    x->account = str_sub(x->key, 0, account.len);
+    x->id = str_from(x->key, account.len + 1);
+    x->d = d;
+    x->job = (Job){ .key = str_hash(x->key), .run = entry_run, .done = entry_done };
+    map_put(&d->entries, x->key, x);
+    use_link(d, x);
+    return x;
+}
+
+/* Takes it out of the directory; it is freed later, by entry_free. */
+static void entry_remove(Directory *d, Entry *x) {
+    map_remove(&d->entries, x->key);
+    use_unlink(d, x);
+    interests_unlink(&d->interests, &x->links);
+}
+
+static void entry_free(Entry *x) {
+    principal_release(x->principal);
+    arena_free(&x->scratch);
+    free(x);
+}
+
+/* Looks at some of those that were used longest ago; those that nobody holds go. */
+static void evict_idle(Directory *d) {
+    for (int i = 0; i < EVICT_LOOK && d->entries.count > d->options.idle_max; i++) {
+        Entry *x = d->oldest;
+        if (!x->loading && x->principal && atomic_load_explicit(&x->principal->refs, memory_order_acquire) == 1) {
+            entry_remove(d, x);
+            entry_free(x);
+        } else {
+            entry_used(d, x);
+        }
+    }
+}
+
+/* Loading */
+
+static const struct {
+    const char *status, *reason;
+} REFUSALS[] = {
+    { "REVOKED", "DEVICE_CERTIFICATE_REVOKED" },
+    { NULL, "DEVICE_CERTIFICATE_INACTIVE" }, /* INACTIVE, PENDING_TRANSFER, PENDING_ACTIVATION, REGISTER_INACTIVE */
+};
+
+static DirectoryAnswer refused(Err e, const char *reason, const char *status) {
+    return (DirectoryAnswer){ .error = e, .reason = reason, .status = status };
+}
+
+static DirectoryAnswer judge(const Loaded *loaded, Err e, Principal *fresh) {
+    if (e != OK) return refused(e, "INTERNAL_SERVER_ERROR", NULL);
+    if (!loaded->status) return refused(ERR_NOT_FOUND, "DEVICE_CERTIFICATE_NOT_REGISTERED", NULL);
+    if (strcmp(loaded->status, "ACTIVE") != 0) {
+        size_t i = 0;
+        while (REFUSALS[i].status && strcmp(REFUSALS[i].status, loaded->status) != 0) i++;
+        return refused(ERR_DENIED, REFUSALS[i].reason, loaded->status);
+    }
+    if (fresh->not_after_ms < real_ms()) return refused(ERR_DENIED, "DEVICE_CERTIFICATE_EXPIRED", loaded->status);
+    return (DirectoryAnswer){ .error = OK, .principal = fresh, .status = loaded->status };
+}
+
+/* May run twice. principal is not changed by others while it is loading. */
+static Err entry_run(Job *job, Txn *txn) {
+    Entry *x = (Entry *)job;
+    Directory *d = x->d;
+    principal_release(x->made.principal);
+    x->made = (DirectoryAnswer){ 0 };
+    arena_reset(&x->scratch);
+    Loaded loaded = { 0 };
+    Principal *fresh = NULL;
+    Err e = directory_load(txn, x->account, d->options.region, x->id, &x->scratch, &loaded);
+    if (e == OK && loaded.status)
+        e = principal_make(&(PrincipalSpec){ .account = x->account,
+                                             .region = d->options.region,
+                                             .id = x->id,
+                                             .old = x->principal,
+                                             .loaded = &loaded,
+                                             .policies = d->policies,
+                                             .generation = x->since },
+                           &x->scratch, &fresh);
+    x->made = judge(&loaded, e, fresh);
+    if (x->made.error != OK) principal_release(fresh);
+    x->names = interest_names(x->account, x->id, &loaded, &x->scratch);
+    return OK; /* what went wrong is in made; there is nothing to undo */
+}
+
+/* Whether one of these names was changed after `since`. */
+static bool changed_since(const Directory *d, const Names *names, uint64_t since) {
+    uint64_t now = atomic_load_explicit(&d->generation, memory_order_relaxed);
+    if (now - since > RING) return true;
+    for (uint64_t n = since + 1; n <= now; n++)
+        for (size_t i = 0; i < names->n; i++)
+            if (d->ring[n % RING] == names->items[i].hash) return true;
+    return false;
+}
+
+static void answer_waiters(Waiter *waiters, const DirectoryAnswer *answer) {
+    for (Waiter *w = waiters, *next; w; w = next) {
+        next = w->next;
+        if (answer->principal) principal_retain(answer->principal);
+        w->done(w->ctx, answer);
+        free(w);
+    }
+}
+
+/* Under the lock. */
+static void load_begin(Directory *d, Entry *x) {
+    x->loading = true;
+    x->since = atomic_load_explicit(&d->generation, memory_order_relaxed);
+}
+
+static void entry_done(Job *job, Err e) {
+    Entry *x = (Entry *)job;
+    Directory *d = x->d;
+    pthread_mutex_lock(&d->lock);
+    bool again = e == OK ? changed_since(d, &x->names, x->since) : ++x->tries < TRIES;
+    if (again) {
+        load_begin(d, x);
+        pthread_mutex_unlock(&d->lock);
+        workers_submit(d->options.workers, &x->job);
+        return;
+    }
+    if (e != OK) {
+        principal_release(x->made.principal);
+        x->made = refused(e, "INTERNAL_SERVER_ERROR", NULL);
+    }
+    DirectoryAnswer answer = x->made;
+    x->made = (DirectoryAnswer){ 0 };
+    Principal *old = x->principal;
+    Waiter *waiters = x->waiters;
+    Arena scratch = x->scratch;
+    x->principal = (Principal *)(uintptr_t)answer.principal;
+    x->waiters = NULL;
+    x->scratch = (Arena){ 0 };
+    x->loading = false;
+    x->tries = 0;
+    interests_unlink(&d->interests, &x->links);
+    if (answer.principal) {
+        principal_retain(answer.principal); /* ours, until the listener has been told */
+        interests_link(&d->interests, &x->links, &x->names, x);
+        evict_idle(d);
+    } else {
+        entry_remove(d, x);
+    }
+    pthread_mutex_unlock(&d->lock);
+
+    if (old && d->listener) d->listener(d->listener_ctx, x->account, x->id, answer.principal);
+    answer_waiters(waiters, &answer);
+    principal_release(old);
+    arena_free(&scratch);
+    if (!answer.principal) entry_free(x);
+    principal_release(answer.principal);
+}
+
+/* Lookups */
+
+Err directory_certificate(Directory *d, Str account, Str fingerprint, DirectoryDoneFn *done, void *ctx,
+                          const Principal **out) {
+    if (!account.ptr) account = d->options.account;
+    uint8_t bytes[256];
+    bool fits = account.len + fingerprint.len < sizeof bytes; /* 12 digits and 64; anything else is not there */
+    Str key = fits ? entry_key(account, fingerprint, bytes) : STR_NONE;
+    pthread_mutex_lock(&d->lock);
+    Entry *x = fits ? map_get(&d->entries, key) : NULL;
+    if (x && !x->loading && x->principal->not_after_ms >= real_ms()) {
+        entry_used(d, x);
+        *out = principal_retain(x->principal);
+        pthread_mutex_unlock(&d->lock);
+        return OK;
+    }
+    if (!x) x = entry_new(d, account, fingerprint);
+    Waiter *w = mem_new(sizeof *w);
+    *w = (Waiter){ .next = x->waiters, .done = done, .ctx = ctx };
+    x->waiters = w;
+    bool submit = !x->loading;
+    if (submit) load_begin(d, x);
+    pthread_mutex_unlock(&d->lock);
+    if (submit) workers_submit(d->options.workers, &x->job);
+    return ERR_AGAIN;
+}
+
+const Principal *directory_plain(Directory *d) {
+    return principal_retain(d->plain);
+}
+
+/* Changes */
+
+static void changed(Directory *d, InterestKind kind, Str account, Str name) {
+    Arena arena = { .block_bytes = 512 };
+    Name n = interest_name(kind, account, name, &arena);
+    Entry *first = NULL;
+    pthread_mutex_lock(&d->lock);
+    uint64_t number = atomic_load_explicit(&d->generation, memory_order_relaxed) + 1;
+    d->ring[number % RING] = n.hash;
+    atomic_store_explicit(&d->generation, number, memory_order_release);
+    for (Link *l = interests_find(&d->interests, &n); l; l = l->next) {
+        Entry *x = l->owner;
+        if (x->loading) continue; /* it looks at the ring when it is done */
+        load_begin(d, x);
+        x->job.next = first ? &first->job : NULL; /* nobody else touches the job now */
+        first = x;
+    }
+    pthread_mutex_unlock(&d->lock);
+    for (Entry *x = first, *next; x; x = next) {
+        next = (Entry *)x->job.next;
+        x->job.next = NULL;
+        workers_submit(d->options.workers, &x->job);
+    }
+    arena_free(&arena);
+}
+
+void directory_certificate_changed(Directory *d, Str account, Str certificate_id) {
+    changed(d, INTEREST_CERTIFICATE, account, certificate_id);
+}
+void directory_policy_changed(Directory *d, Str account, Str policy_name) {
+    changed(d, INTEREST_POLICY, account, policy_name);
+}
+void directory_group_changed(Directory *d, Str account, Str group_name) {
+    changed(d, INTEREST_GROUP, account, group_name);
+}
+void directory_thing_changed(Directory *d, Str account, Str thing_name) {
+    changed(d, INTEREST_THING, account, thing_name);
+}
+
+void directory_listen(Directory *d, DirectoryListener *listener, void *ctx) {
+    d->listener = listener;
+    d->listener_ctx = ctx;
+}
+
+uint64_t directory_generation(const Directory *d) {
+    return atomic_load_explicit(&d->generation, memory_order_acquire);
+}
+
+size_t directory_cached(Directory *d) {
+    pthread_mutex_lock(&d->lock);
+    size_t n = d->entries.count;
+    pthread_mutex_unlock(&d->lock);
+    return n;
+}
+
+/* Opening */
+
+Directory *directory_open(const DirectoryOptions *options) {
+    Directory *d = mem_new(sizeof *d);
+    d->options = *options;
+    if (!d->options.idle_max) d->options.idle_max = IDLE_DEFAULT;
+    pthread_mutex_init(&d->lock, NULL);
+    d->policies = policy_cache_new(POLICIES_KEPT);
+    d->plain = principal_make_plain(options->account, options->region);
+    d->options.account = d->plain->account; /* a copy that lives as long */
+    d->options.region = str_dup(&d->plain->arena, options->region);
+    return d;
+}
+
+void directory_close(Directory *d) {
+    if (!d) return;
+    while (d->newest) {
+        Entry *x = d->newest;
+        entry_remove(d, x);
+        entry_free(x);
+    }
+    map_free(&d->entries);
+    interests_free(&d->interests);
+    policy_cache_free(d->policies);
+    principal_release(d->plain);
+    pthread_mutex_destroy(&d->lock);
+    free(d);
+}

@@ -1,0 +1,24 @@
+/* What the store holds about one certificate, gathered for the directory. Reads only, nothing that a commit would
+ * conflict on. */
+#pragma once
+
+#include "identity/principal.h"
+#include "store/store.h"
+
+typedef struct {
+    Str name, document; /* of the default version */
+} LoadedPolicy;
+
+typedef struct {
+    const char *status; /* NULL: not registered */
+    Str pem;
+    LoadedPolicy *policies; /* the certificate's own, then those of its things' groups; each once */
+    size_t policies_n;
+    PrincipalThing *things;
+    size_t things_n;
+    Str *groups; /* of its things, with all their ancestors; each once */
+    size_t groups_n;
+} Loaded;
+
+/* Errors: ERR_IO, ERR_CORRUPT. Owns: all of *out lives in the arena */
+NODISCARD Err directory_load(Txn *txn, Str account, Str region, Str certificate_id, Arena *arena, Loaded *out);
