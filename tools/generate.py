@@ -263,11 +263,11 @@ class Writer:
             self.source += [f'    {{ "{text(translate(p))}", {literal(p)} }},' for p in self.patterns]
             self.source.append("};")
         self.source.append(f"static const Str signing[] = {{ {', '.join(map(literal, s.sign))} }};")
-        invalid = f"&{self.file}_errors[{list(s.errors).index(s.invalid)}]" if s.invalid else "NULL"
+        invalid, unknown = (f"&{self.file}_errors[{list(s.errors).index(e)}]" if e else "NULL" for e in (s.invalid, s.unknown))
         self.source.append(
             f"const ApiService {self.file}_service = {{ .name = {literal(s.name)}, .action = {literal(s.action)}, "
             f".target = {literal(s.target)}, .version = {literal(s.version)}, .protocol = {PROTOCOL[s.protocol]}, "
-            f".signing = signing, .signing_n = {len(s.sign)}, .invalid = {invalid}, .ops = ops, .ops_n = {len(s.ops)}, "
+            f".signing = signing, .signing_n = {len(s.sign)}, .invalid = {invalid}, .unknown = {unknown}, .ops = ops, .ops_n = {len(s.ops)}, "
             f".routes = routes, .errors = {self.file}_errors, .errors_n = {len(s.errors)}, "
             f".patterns = {'patterns' if self.patterns else 'NULL'}, .patterns_n = {len(self.patterns)}, "
             f".shapes = shapes, .shapes_n = {len(s.shapes)} }};")

@@ -22,13 +22,15 @@ RETIRED = {  # the last release that has it
     "iot1click-devices": "1.35.93", "iot1click-projects": "1.35.93",
 }
 # What botocore does not say. action: the prefix of IAM actions (Source: the service authorization reference).
-# sign: further names in a credential scope. invalid: the error that a value outside its limits gives.
+# sign: further names in a credential scope. invalid: the error that a value outside its limits gives, the first of
+# these that the service has.
 ACTION = {
     "iot": "iot", "iot-data": "iot", "iot-jobs-data": "iotjobsdata", "iotsecuretunneling": "iot",
     "iotevents-data": "iotevents", "iot1click-devices": "iot1click", "iot1click-projects": "iot1click",
     "greengrassv2": "greengrass",
 }
 SIGN = {"iot": ["execute-api"], "iot-data": ["iotdevicegateway"]}
+UNKNOWN = {"iot-data": "ResourceNotFound"}  # what an unknown path gives (Source: aws-amplify/aws-sdk-ios issue 720)
 INVALID = ["InvalidRequest", "Validation", "InvalidParameter", "BadRequest"]
 SCALARS = {"integer": "int", "long": "long", "double": "double", "float": "float", "boolean": "bool"}
 
@@ -198,6 +200,8 @@ def restate(service, data, version):
     invalid = next((name for name in INVALID if name + "Exception" in model.errors), None)
     if invalid:
         head.append(("invalid", invalid))
+    if service in UNKNOWN:
+        head.append(("unknown", UNKNOWN[service]))
     out += [f"{key:<8} {value}" for key, value in head]
     for name in sorted(data["operations"]):
         out.append("")

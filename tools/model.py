@@ -132,7 +132,7 @@ class Op:
 class Service:
     def __init__(self, path: pathlib.Path):
         self.name = self.target = self.action = self.version = self.protocol = ""
-        self.invalid, self.sign = None, []
+        self.invalid, self.unknown, self.sign = None, None, []
         self.ops, self.errors, self.shapes = [], {}, {}
         for where, keyword, rest in logical_lines(path):
             self.take(where, keyword, rest)
@@ -159,7 +159,7 @@ class Service:
             self.protocol = rest
         elif keyword == "sign":
             self.sign = rest.split()
-        elif keyword in ("version", "action", "target", "invalid"):
+        elif keyword in ("version", "action", "target", "invalid", "unknown"):
             setattr(self, keyword, rest)
         elif keyword != "host":
             sys.exit(f"{where}: {keyword} is no keyword of the notation")
@@ -173,9 +173,16 @@ class Service:
             known(shape.key, shape.name)
             for m in shape.members:
                 known(m.shape, shape.name)
+        for name in (self.invalid, self.unknown):
+            if name and name not in self.errors:
+                sys.exit(f"{path}: {name} is nowhere described as an error")
         for op in self.ops:
             for m in op.inputs + (op.outputs or []):
                 known(m.shape, op.name)
+                if m.where == "header" and self.shapes[m.shape].kind in ("list", "map", "struct"):
+                    sys.exit(f"{path}: {op.name}: a header that holds a {self.shapes[m.shape].kind} is new to the codec")
+                if m.where == "path" and "{" + m.wire + "}" not in op.path and "{" + m.wire + "+}" not in op.path:
+                    sys.exit(f"{path}: {op.name}: its path has no label {m.wire}")
             for e in op.errors:
                 if e not in self.errors:
                     sys.exit(f"{path}: {op.name} gives {e}, which is nowhere described")

@@ -153,6 +153,7 @@ struct ApiService {
     const Str *signing; /* names in a credential scope that mean this service, the first is its own */
     size_t signing_n;
     const ApiError *invalid; /* what a value outside its limits gives */
+    const ApiError *unknown; /* what an unknown path gives; NULL: UnknownOperationException */
     const ApiOp *ops;        /* by name */
     size_t ops_n;
     const uint16_t *routes; /* indexes of ops in the order that route.c searches: by first literal segment */

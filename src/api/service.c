@@ -7,8 +7,10 @@ const ApiOp *api_op(const ApiService *s, Str name) {
         size_t middle = (low + high) / 2;
         int order = str_cmp(s->ops[middle].name, name);
         if (order == 0) return &s->ops[middle];
-        if (order < 0) low = middle + 1;
-        else high = middle;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return NULL;
 }
