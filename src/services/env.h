@@ -7,7 +7,7 @@
 typedef struct Store Store;
 typedef struct Workers Workers;
 typedef struct Directory Directory; /* identity/directory.h */
-typedef struct KeyRing KeyRing;     /* identity/access_key.h */
+typedef struct KeyRing KeyRing;     /* identity/key_ring.h */
 typedef struct Issuer Issuer;       /* identity/issuer.h: the server's CAs */
 typedef struct Broker Broker;       /* broker/broker.h */
 

@@ -1,0 +1,317 @@
+/* Thousands of lookups a second, a change now and then: one reader-writer lock over a map. Signatures are checked under
+ * the read lock, so that no secret is copied. A key's Principal is made when the key is loaded and shared by all its
+ * requests. Changes are read from the store one at a time, so that a newer one cannot be overwritten by an older. */
+#include "identity/key_ring.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/map.h"
+
+#define ALLOW_ALL                                                                                                      \
+    "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"}]}"
+
+typedef struct {
+    AccessKey key;
+    Principal *principal;
+    Arena arena; /* holds key */
+} Entry;
+
+struct KeyRing {
+    Store *store;
+    SigV4Keys *signing;
+    pthread_mutex_t changing;
+    pthread_rwlock_t lock;
+    Map entries; /* by id */
+};
+
+static void entry_free(Entry *entry) {
+    if (!entry) return;
+    if (entry->key.secret.ptr) OPENSSL_cleanse((uint8_t *)(uintptr_t)entry->key.secret.ptr, entry->key.secret.len);
+    principal_release(entry->principal);
+    arena_free(&entry->arena);
+    free(entry);
+}
+
+/* AIDA and 17 characters that always are the same for this name. Source: IAM user guide, "Unique identifiers" */
+static Str unique_id(const char *prefix, Str account, Str name, Arena *arena) {
+    static const char BASE32[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    enum { CHARS = 17 };
+    Str text = str_format(arena, "%.*s/%.*s", PS(account), PS(name));
+    uint8_t hash[EVP_MAX_MD_SIZE] = { 0 }, id[CHARS];
+    EVP_Digest(text.ptr, text.len, hash, NULL, EVP_sha256(), NULL);
+    for (size_t i = 0; i < CHARS; i++) id[i] = (uint8_t)BASE32[hash[i] & 31];
+    return str_format(arena, "%s%.*s", prefix, CHARS, (const char *)id);
+}
+
+static void set_vars(Principal *p, const AccessKey *key) {
+    enum { VARS = 5 };
+    bool role = key->role.len > 0;
+    Str user_id = role ? str_format(&p->arena, "%.*s:%.*s", PS(unique_id("AROA", key->account, key->role, &p->arena)),
+                                    PS(key->user))
+                       : unique_id("AIDA", key->account, key->user, &p->arena);
+    const Str names[VARS] = { S("aws:userid"), S("aws:PrincipalArn"), S("aws:PrincipalAccount"), S("aws:PrincipalType"),
+                              S("aws:username") };
+    const Str values[VARS] = { user_id, p->arn, p->account, role ? S("AssumedRole") : S("User"),
+                               str_dup(&p->arena, key->user) };
+    PolicyVar *vars = arena_array(&p->arena, PolicyVar, VARS);
+    Str *kept = arena_array(&p->arena, Str, VARS);
+    p->vars_n = role ? VARS - 1 : VARS; /* a role has no user name */
+    for (size_t i = 0; i < p->vars_n; i++) {
+        kept[i] = values[i];
+        vars[i] = (PolicyVar){ names[i], &kept[i], 1 };
+    }
+    p->vars = vars;
+}
+
+/* Errors: those of policy_compile: a stored document that no longer compiles */
+static Err principal_of(const AccessKey *key, Principal **out) {
+    Principal *p = mem_new(sizeof *p);
+    p->kind = PRINCIPAL_ACCESS_KEY;
+    p->refs = 1;
+    p->account = str_dup(&p->arena, key->account);
+    p->id = str_dup(&p->arena, key->id);
+    p->arn = key->role.len ? str_format(&p->arena, "arn:aws:sts::%.*s:assumed-role/%.*s/%.*s", PS(key->account),
+                                        PS(key->role), PS(key->user))
+                           : str_format(&p->arena, "arn:aws:iam::%.*s:user/%.*s", PS(key->account), PS(key->user));
+    p->not_after_ms = key->expires_ms;
+    set_vars(p, key);
+    p->policies = arena_array(&p->arena, Policy *, key->policies_n + 1);
+    Err e = OK;
+    for (size_t i = 0; e == OK && i < key->policies_n; i++) {
+        PolicyFault fault;
+        e = policy_compile(key->user, key->policies[i], POLICY_IAM, &p->arena, &p->policies[i], &fault);
+        if (e == OK) p->policies_n++;
+    }
+    if (e != OK) {
+        principal_release(p);
+        return e;
+    }
+    *out = p;
+    return OK;
+}
+
+static Err entry_new(const AccessKey *from, Entry **out) {
+    Entry *entry = mem_new(sizeof *entry);
+    Arena *a = &entry->arena;
+    AccessKey key = *from;
+    Str *texts[] = {
+        &key.id, &key.secret, &key.account, &key.user, &key.session_token, &key.role, &key.certificate_id
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i]->ptr) *texts[i] = str_dup(a, *texts[i]);
+    Str *policies = arena_array(a, Str, key.policies_n + 1);
+    for (size_t i = 0; i < key.policies_n; i++) policies[i] = str_dup(a, key.policies[i]);
+    key.policies = policies;
+    entry->key = key;
+    Err e = principal_of(&key, &entry->principal);
+    if (e != OK) {
+        entry_free(entry);
+        return e;
+    }
+    *out = entry;
+    return OK;
+}
+
+/* entry NULL: removes. */
+static void replace(KeyRing *ring, Str id, Entry *entry) {
+    pthread_rwlock_wrlock(&ring->lock);
+    Entry *old = entry ? map_put(&ring->entries, entry->key.id, entry) : map_remove(&ring->entries, id);
+    pthread_rwlock_unlock(&ring->lock);
+    entry_free(old);
+}
+
+static Err load_one(void *ctx, const AccessKey *key) {
+    Entry *entry;
+    Err e = entry_new(key, &entry);
+    if (e == OK) replace(ctx, key->id, entry);
+    return e == OK ? OK : ERR_CORRUPT;
+}
+
+/* Whole or not at all: written beside, then renamed. Errors: ERR_IO, *why says which file and why */
+static Err write_credentials(const char *dir, const AccessKey *key, Arena *arena, Str *why) {
+    Str path = str_format(arena, "%s/credentials", dir), beside = str_format(arena, "%s/credentials.new", dir);
+    Str text = str_format(arena, "[default]\naws_access_key_id = %.*s\naws_secret_access_key = %.*s\n", PS(key->id),
+                          PS(key->secret));
+    const char *from = str_dup_c(arena, beside), *to = str_dup_c(arena, path);
+    unlink(from);
+    int fd = open(from, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool ok = fd >= 0 && write(fd, text.ptr, text.len) == (ssize_t)text.len && fsync(fd) == 0;
+    if (fd >= 0) ok = close(fd) == 0 && ok;
+    if (ok && rename(from, to) == 0) return OK;
+    *why = str_format(arena, "%s cannot be written: %s", to, strerror(errno));
+    return ERR_IO;
+}
+
+/* The file comes before the commit: a key in the store that nobody knows would lock its owner out. */
+static Err make_first(KeyRing *ring, const KeyRingOptions *options, Arena *arena, Str *why) {
+    Str policy = S(ALLOW_ALL);
+    AccessKey key = { .account = options->account,
+                      .user = S("admin"),
+                      .policies = &policy,
+                      .policies_n = 1,
+                      .created_ms = options->now_ms,
+                      .expires_ms = INT64_MAX };
+    access_key_generate(&key, options->rng, arena);
+    Err e = options->data_dir ? write_credentials(options->data_dir, &key, arena, why) : OK;
+    if (e != OK) return e;
+    Txn *txn;
+    e = txn_begin(ring->store, &txn);
+    if (e == OK) {
+        e = access_key_put(txn, &key);
+        if (e == OK)
+            e = txn_commit(txn, true);
+        else
+            txn_abort(txn);
+    }
+    if (e == OK) e = load_one(ring, &key);
+    if (e != OK) *why = str_format(arena, "the first access key cannot be stored: %s", err_name(e));
+    return e;
+}
+
+Err keyring_open(const KeyRingOptions *options, Arena *arena, KeyRing **out, Str *why) {
+    KeyRing *ring = mem_new(sizeof *ring);
+    ring->store = options->store;
+    ring->signing = sigv4_keys_new();
+    pthread_mutex_init(&ring->changing, NULL);
+    pthread_rwlock_init(&ring->lock, NULL);
+    Txn *txn;
+    Err e = txn_begin(ring->store, &txn);
+    if (e == OK) {
+        e = access_key_each(txn, load_one, ring);
+        txn_abort(txn);
+    }
+    if (e != OK) *why = str_format(arena, "the access keys in the store cannot be read: %s", err_name(e));
+    if (e == OK && ring->entries.count == 0) e = make_first(ring, options, arena, why);
+    if (e != OK) {
+        keyring_close(ring);
+        return e;
+    }
+    *out = ring;
+    return OK;
+}
+
+void keyring_close(KeyRing *ring) {
+    if (!ring) return;
+    map_each (&ring->entries, slot) entry_free(slot->value);
+    map_free(&ring->entries);
+    sigv4_keys_free(ring->signing);
+    pthread_rwlock_destroy(&ring->lock);
+    pthread_mutex_destroy(&ring->changing);
+    free(ring);
+}
+
+static bool token_matches(const AccessKey *key, Str token) {
+    return key->session_token.len == token.len &&
+           (token.len == 0 || CRYPTO_memcmp(key->session_token.ptr, token.ptr, token.len) == 0);
+}
+
+/* Under the read lock. Source: the answers are those of AWS STS and IoT for unknown, inactive and expired keys. */
+static Err check(KeyRing *ring, const Entry *entry, const SigV4 *sig, const ApiRequest *rq, int64_t real_ms,
+                 Arena *arena, SigV4Fault *fault) {
+    if (!entry || entry->key.disabled || !token_matches(&entry->key, sig->security_token)) {
+        *fault = sigv4_fault(SIGV4_UNKNOWN_KEY, sig->service, arena,
+                             "The security token included in the request is invalid.");
+        return ERR_UNAUTHENTICATED;
+    }
+    if (entry->key.expires_ms <= real_ms) {
+        *fault = sigv4_fault(SIGV4_TOKEN_EXPIRED, sig->service, arena,
+                             "The security token included in the request is expired");
+        return ERR_UNAUTHENTICATED;
+    }
+    return sigv4_verify(sig, rq, entry->key.secret, ring->signing, arena, fault);
+}
+
+Err keyring_authenticate(KeyRing *ring, const ApiRequest *rq, int64_t real_ms, Arena *arena, SigV4 *sig,
+                         const Principal **out, SigV4Fault *fault) {
+    SigV4 s;
+    Err e = sigv4_parse(rq, real_ms, arena, &s, fault);
+    if (e != OK) return e;
+    *sig = s;
+    pthread_rwlock_rdlock(&ring->lock);
+    const Entry *entry = map_get(&ring->entries, s.access_key);
+    e = check(ring, entry, &s, rq, real_ms, arena, fault);
+    if (e == OK) *out = principal_retain(entry->principal);
+    pthread_rwlock_unlock(&ring->lock);
+    return e;
+}
+
+bool keyring_alive(KeyRing *ring, Str id, int64_t real_ms) {
+    pthread_rwlock_rdlock(&ring->lock);
+    const Entry *entry = map_get(&ring->entries, id);
+    bool alive = entry && !entry->key.disabled && entry->key.expires_ms > real_ms;
+    pthread_rwlock_unlock(&ring->lock);
+    return alive;
+}
+
+void keyring_changed(KeyRing *ring, Str id) {
+    Arena arena = { 0 };
+    AccessKey key;
+    Entry *entry = NULL;
+    Txn *txn;
+    pthread_mutex_lock(&ring->changing);
+    Err e = txn_begin(ring->store, &txn);
+    if (e == OK) {
+        e = access_key_get(txn, id, &arena, &key);
+        txn_abort(txn);
+    }
+    if (e == OK) e = entry_new(&key, &entry);
+    replace(ring, id, e == OK ? entry : NULL); /* what cannot be read admits nobody */
+    pthread_mutex_unlock(&ring->changing);
+    arena_free(&arena);
+}
+
+void keyring_certificate_gone(KeyRing *ring, Str account, Str certificate_id) {
+    if (!certificate_id.len) return;
+    pthread_mutex_lock(&ring->changing);
+    for (;;) {
+        Entry *found = NULL;
+        pthread_rwlock_wrlock(&ring->lock);
+        map_each (&ring->entries, slot) {
+            Entry *entry = slot->value;
+            if (str_eq(entry->key.certificate_id, certificate_id) && str_eq(entry->key.account, account)) found = entry;
+        }
+        if (found) map_remove(&ring->entries, found->key.id);
+        pthread_rwlock_unlock(&ring->lock);
+        if (!found) break;
+        entry_free(found);
+    }
+    pthread_mutex_unlock(&ring->changing);
+}
+
+static int by_id(const void *a, const void *b) {
+    return str_cmp(((const AccessKey *)a)->id, ((const AccessKey *)b)->id);
+}
+
+size_t keyring_list(KeyRing *ring, Str account, Arena *arena, AccessKey **out) {
+    pthread_rwlock_rdlock(&ring->lock);
+    AccessKey *keys = arena_array(arena, AccessKey, ring->entries.count + 1);
+    size_t n = 0;
+    map_each (&ring->entries, slot) {
+        const AccessKey *key = &((const Entry *)slot->value)->key;
+        if (account.ptr && !str_eq(key->account, account)) continue;
+        AccessKey *k = &keys[n++];
+        *k = (AccessKey){ .id = str_dup(arena, key->id),
+                          .account = str_dup(arena, key->account),
+                          .user = str_dup(arena, key->user),
+                          .disabled = key->disabled,
+                          .created_ms = key->created_ms,
+                          .expires_ms = key->expires_ms,
+                          .certificate_id = str_dup(arena, key->certificate_id),
+                          .role = str_dup(arena, key->role),
+                          .policies_n = key->policies_n };
+        Str *policies = arena_array(arena, Str, key->policies_n + 1);
+        for (size_t i = 0; i < key->policies_n; i++) policies[i] = str_dup(arena, key->policies[i]);
+        k->policies = policies;
+    }
+    pthread_rwlock_unlock(&ring->lock);
+    qsort(keys, n, sizeof *keys, by_id);
+    *out = keys;
+    return n;
+}
