@@ -2,7 +2,7 @@
  * The tables are generated from models/ and constant; the types of members are here, too. */
 #pragma once
 
-#include "base/str.h"
+#include "base/list.h"
 
 typedef struct Call Call;
 typedef struct ApiShape ApiShape;
@@ -30,11 +30,6 @@ typedef struct {
     bool set;
 } ApiItems;
 typedef struct {
-    Str *items;
-    size_t n;
-    bool set;
-} StrList;
-typedef struct {
     OptInt *items;
     size_t n;
     bool set;
@@ -44,14 +39,6 @@ typedef struct {
     size_t n;
     bool set;
 } DoubleList;
-typedef struct {
-    Str key, value;
-} StrPair;
-typedef struct {
-    StrPair *items;
-    size_t n;
-    bool set;
-} StrMap;
 
 typedef enum {
     API_STR,    /* Str */
