@@ -48,6 +48,13 @@ static Str serial_text(Arena *arena, const ASN1_INTEGER *serial) {
     return out;
 }
 
+static Str name_der(Arena *arena, const X509_NAME *name) {
+    const unsigned char *der = NULL;
+    size_t n = 0;
+    if (X509_NAME_get0_der((X509_NAME *)(uintptr_t)name, &der, &n) != 1) return S("");
+    return str_dup(arena, (Str){ der, n });
+}
+
 /* NULL unless der is one certificate and nothing else. */
 static X509 *decode(Str der) {
     const unsigned char *at = der.ptr;
@@ -81,6 +88,8 @@ static Err parse_der(Str der, Arena *arena, CertInfo *out, Str *why) {
     }
     c.subject = x509_name_text(arena, X509_get_subject_name(cert));
     c.issuer = x509_name_text(arena, X509_get_issuer_name(cert));
+    c.subject_der = name_der(arena, X509_get_subject_name(cert));
+    c.issuer_der = name_der(arena, X509_get_issuer_name(cert));
     c.common_name = x509_common_name(arena, X509_get_subject_name(cert));
     c.serial = serial_text(arena, X509_get0_serialNumber(cert));
     c.key_type = x509_key_type(key);

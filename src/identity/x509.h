@@ -15,9 +15,10 @@ typedef struct {
     Str der;
     Str id;              /* certificateId: lower-case hex SHA-256 of der */
     Str subject, issuer; /* names as RFC 2253 texts */
-    Str common_name;     /* of the subject, the first; STR_NONE: none */
-    Str serial;          /* decimal, as AWS IoT shows it */
-    Str key_type;        /* "RSA", "RSA-PSS", "EC", or OpenSSL's name of another */
+    Str subject_der, issuer_der;
+    Str common_name; /* of the subject, the first; STR_NONE: none */
+    Str serial;      /* decimal, as AWS IoT shows it */
+    Str key_type;    /* "RSA", "RSA-PSS", "EC", or OpenSSL's name of another */
     int key_bits;
     bool is_ca;       /* basic constraints say so; or version 1, self-issued */
     bool self_issued; /* subject and issuer are the same name */

@@ -41,24 +41,8 @@ static const struct {
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 enum { VARS_MAX = 2 + 2 * (COUNT(NAME_PARTS) + COUNT(ALT_NAMES)) };
 
-static bool may_be_put_in(Str text) {
-    for (size_t i = 0; i < text.len; i++)
-        if (strchr("*$+?#", text.ptr[i])) return false; /* also a zero byte */
-    return str_is_utf8(text) && str_code_points(text) <= X509_VAR_CHARS_MAX;
-}
-
-static void write_escaped(Writer *w, Str text) {
-    for (size_t i = 0; i < text.len; i++) {
-        if (strchr(",\"\\+=<>;", text.ptr[i])) writer_u8(w, '\\');
-        writer_u8(w, text.ptr[i]);
-    }
-}
-
-static Str var_value(Arena *arena, Str text) {
-    if (!may_be_put_in(text)) return STR_NONE;
-    Writer w = writer_in(arena);
-    write_escaped(&w, text);
-    return writer_str(&w);
+static Str clean(Arena *arena, Str text) {
+    return text.ptr ? policy_clean_certificate_value(text, arena) : STR_NONE;
 }
 
 /* The UTF-8 of an ASN.1 string, copied; STR_NONE when it has none. */
@@ -80,13 +64,12 @@ static void vars_add(Vars *v, Str name, const Str *values, size_t n) {
 
 static void add_name(Vars *v, const char *side, const X509_NAME *name) {
     for (size_t i = 0; i < COUNT(NAME_PARTS); i++) {
-        Str values[X509_VAR_VALUES_MAX];
+        Str values[POLICY_CERTIFICATE_VALUES_MAX];
         size_t n = 0;
-        for (int at = -1; n < X509_VAR_VALUES_MAX;) {
+        for (int at = -1; n < POLICY_CERTIFICATE_VALUES_MAX;) {
             at = X509_NAME_get_index_by_NID(name, NAME_PARTS[i].nid, at);
             if (at < 0) break;
-            values[n++] =
-                var_value(v->arena, utf8_of(v->arena, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at))));
+            values[n++] = clean(v->arena, utf8_of(v->arena, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at))));
         }
         vars_add(v, str_format(v->arena, "iot:Certificate.%s.%s", side, NAME_PARTS[i].name), values, n);
     }
@@ -97,8 +80,8 @@ static Str directory_name(Arena *arena, const X509_NAME *name) {
     Writer w = writer_in(arena);
     for (int i = X509_NAME_entry_count(name) - 1; i >= 0; i--) {
         X509_NAME_ENTRY *entry = X509_NAME_get_entry(name, i);
-        Str value = utf8_of(arena, X509_NAME_ENTRY_get_data(entry));
-        if (!value.ptr || !may_be_put_in(value)) return STR_NONE;
+        Str value = clean(arena, utf8_of(arena, X509_NAME_ENTRY_get_data(entry)));
+        if (!value.ptr) return STR_NONE;
         char oid[128]; /* a short name, or digits where OpenSSL knows none */
         const ASN1_OBJECT *object = X509_NAME_ENTRY_get_object(entry);
         int nid = OBJ_obj2nid(object);
@@ -108,11 +91,10 @@ static Str directory_name(Arena *arena, const X509_NAME *name) {
             return STR_NONE;
         for (char *c = oid; *c; c++)
             if (*c >= 'A' && *c <= 'Z') *c = (char)(*c + 'a' - 'A');
-        writer_format(&w, "%s%s=", w.len ? "," : "", oid);
-        write_escaped(&w, value);
+        writer_format(&w, "%s%s=%.*s", w.len ? "," : "", oid, PS(value));
     }
     Str text = writer_str(&w);
-    return str_code_points(text) <= X509_VAR_CHARS_MAX ? text : STR_NONE;
+    return text.len <= POLICY_CERTIFICATE_VALUE_BYTES_MAX ? text : STR_NONE;
 }
 
 static Str ip_text(Arena *arena, const ASN1_STRING *s) {
@@ -125,9 +107,9 @@ static Str ip_text(Arena *arena, const ASN1_STRING *s) {
 
 static Str alt_name_value(Arena *arena, const GENERAL_NAME *name) {
     switch (name->type) {
-    case GEN_EMAIL: return var_value(arena, utf8_of(arena, name->d.rfc822Name));
-    case GEN_DNS: return var_value(arena, utf8_of(arena, name->d.dNSName));
-    case GEN_URI: return var_value(arena, utf8_of(arena, name->d.uniformResourceIdentifier));
+    case GEN_EMAIL: return clean(arena, utf8_of(arena, name->d.rfc822Name));
+    case GEN_DNS: return clean(arena, utf8_of(arena, name->d.dNSName));
+    case GEN_URI: return clean(arena, utf8_of(arena, name->d.uniformResourceIdentifier));
     case GEN_DIRNAME: return directory_name(arena, name->d.directoryName);
     case GEN_IPADD: return ip_text(arena, name->d.iPAddress);
     default: return STR_NONE;
@@ -137,9 +119,9 @@ static Str alt_name_value(Arena *arena, const GENERAL_NAME *name) {
 static void add_alt_names(Vars *v, const char *side, X509 *cert, int nid) {
     GENERAL_NAMES *names = X509_get_ext_d2i(cert, nid, NULL, NULL);
     for (size_t i = 0; i < COUNT(ALT_NAMES); i++) {
-        Str values[X509_VAR_VALUES_MAX];
+        Str values[POLICY_CERTIFICATE_VALUES_MAX];
         size_t n = 0;
-        for (int j = 0; j < sk_GENERAL_NAME_num(names) && n < X509_VAR_VALUES_MAX; j++) {
+        for (int j = 0; j < sk_GENERAL_NAME_num(names) && n < POLICY_CERTIFICATE_VALUES_MAX; j++) {
             const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, j);
             if (name->type == ALT_NAMES[i].type) values[n++] = alt_name_value(v->arena, name);
         }
