@@ -28,13 +28,8 @@ def test_a_right_signature_is_let_in(server):
 
 
 def test_a_query_in_any_order_with_double_and_odd_keys_is_signed_the_same(server):
-    path = "/things?maxResults=1&b=%2F%20+&a=2&a=1&c"
-    assert send(server, "GET", path, service="iot").status_code in (200, 400)
-    assert code_or_ok(send(server, "GET", path, service="iot")) != "InvalidSignatureException"
-
-
-def code_or_ok(answer):
-    return "ok" if answer.ok else code_of(answer)
+    answer = send(server, "GET", "/things?maxResults=1&b=%2F%20%2B&a=2&a=1&c=", service="iot")
+    assert answer.status_code == 200, answer.text
 
 
 def test_no_signature_at_all(get):
@@ -79,9 +74,7 @@ def test_a_payload_hash_that_is_not_the_bodys(server):
 @pytest.mark.parametrize("offset_s,fits", [(-240, True), (240, True), (-360, False), (360, False)])
 def test_the_clock_may_be_five_minutes_off(server, get, monkeypatch, offset_s, fits):
     now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None) + datetime.timedelta(seconds=offset_s)
-    for attribute in ("get_current_datetime",):
-        if hasattr(botocore.auth, attribute):
-            monkeypatch.setattr(botocore.auth, attribute, lambda remove_tzinfo=True: now)
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda remove_tzinfo=True: now)
     headers = signed_headers(server, "GET", "/things", service="iot")
     assert headers["X-Amz-Date"] == now.strftime("%Y%m%dT%H%M%SZ")
     answer = get("/things", headers)
@@ -157,8 +150,7 @@ def test_health_needs_no_signature(server, get):
     assert "starling_" in get("/metrics", {}).text
 
 
-def test_a_slow_sender_of_headers_is_not_kept_for_ever(server):
-    """Ten seconds without a whole request head and the connection may go; others are served meanwhile."""
+def test_a_connection_that_says_nothing_keeps_nobody_from_being_served(server):
     idle = socket.create_connection((server.host, server.https_port), TIMEOUT_S)
     try:
         assert send(server, "GET", "/things?maxResults=1", service="iot").status_code == 200
