@@ -276,6 +276,7 @@ static Err compile_document(Compiler *c, yyjson_val *root) {
     if (n == 0) return fault(c, "Syntax errors in policy: Statement is missing or empty");
     Statement *statements = arena_array(&c->policy->arena, Statement, n);
     c->policy->statements = statements;
+    at(c, m[STATEMENT] - 1); /* its key lies before it */
     yyjson_val *item = list_first(m[STATEMENT]);
     for (size_t i = 0; i < n; i++, item = unsafe_yyjson_get_next(item)) {
         statements[i].index = (int)i;
