@@ -1,0 +1,22 @@
+/* A handler may run twice, so nothing is published by it: the messages wait in the call's outbox. */
+#include "services/publish.h"
+
+#include "services/env.h"
+
+static void publish_now(Env *env, void *arg) {
+    broker_publish(env->broker, arg);
+}
+
+void publish_message_after(Call *c, const BrokerMessage *message) {
+    BrokerMessage *m = arena_new(c->arena, BrokerMessage);
+    *m = *message;
+    call_after(c, publish_now, m);
+}
+
+void publish_after(Call *c, Str topic, Str payload) {
+    publish_message_after(c, &(BrokerMessage){ .account = c->account, .topic = topic, .payload = payload, .qos = 1 });
+}
+
+const BrokerMessage *publish_queued(const Outgoing *entry) {
+    return entry->run == publish_now ? entry->arg : NULL;
+}
