@@ -5,7 +5,7 @@
 
 #include "base/arena.h"
 #include "base/rng.h"
-#include "store/store.h"
+#include "store/record.h"
 
 typedef struct Env Env;                 /* what handlers may reach: services/env.h */
 typedef struct Principal Principal;     /* who asks: identity/principal.h */
@@ -40,6 +40,10 @@ typedef struct Call {
     const ApiPatterns *patterns; /* NULL: values are not held against patterns */
     bool validate_replies;       /* tests: an answer that breaks its model becomes a 500 that says how */
 } Call;
+
+static inline Tenant call_tenant(const Call *c) {
+    return (Tenant){ c->account, c->region };
+}
 
 /* Sets the call's failure and returns ERR_API: return api_fail(c, IOT_RESOURCE_NOT_FOUND, "Thing %.*s ...", PS(n)); */
 NODISCARD Err api_fail(Call *c, const ApiError *error, const char *format, ...) PRINTF_LIKE(3, 4);

@@ -1,7 +1,8 @@
 /* Device Shadow over HTTPS. */
-#include "base/encode.h"
+#include "api/page.h"
 #include "generated/iot_data.h"
-#include "services/shadow/kept.h"
+#include "generated/iot_records.h"
+#include "services/shadow/shadow.h"
 
 enum { PAGE_MAX = 100, PAGE_DEFAULT = 25 };
 
@@ -34,21 +35,27 @@ Err iot_data_delete_thing_shadow(Call *c, const IotDataDeleteThingShadowIn *in, 
     return fail(c, shadow_call_delete(c, key, STR_NONE, &out->payload, &fault), &fault);
 }
 
-/* A thing that is not there has no shadows, which is no failure. */
+/* A thing that is not there has no shadows, which is no failure. The classic shadow, whose name is empty, is not
+ * listed. */
 Err iot_data_list_named_shadows_for_thing(Call *c, const IotDataListNamedShadowsForThingIn *in,
                                           IotDataListNamedShadowsForThingOut *out) {
-    size_t page = in->page_size.set ? (size_t)in->page_size.v : PAGE_DEFAULT, n = 0;
-    Str after = STR_NONE;
-    if (in->next_token.len && base64_decode(c->arena, in->next_token, &after) != OK)
-        return api_fail(c, IOT_DATA_INVALID_REQUEST, "Invalid nextToken");
-    Str *names = arena_array(c->arena, Str, PAGE_MAX + 1);
-    Err e = shadow_kept_names(c, in->thing_name, after, page + 1, names, &n);
+    size_t most = page_size(in->page_size, PAGE_DEFAULT, PAGE_MAX), n = 0;
+    Str after, last = STR_NONE, *names = arena_array(c->arena, Str, most);
+    RecordScan *scan;
+    Err e = page_begin(c, in->thing_name, in->next_token, &after);
+    if (e == OK) e = shadow_record_scan_of_thing_name(c->txn, call_tenant(c), in->thing_name, after, false, &scan);
     if (e != OK) return e;
-    if (n > page) {
-        n = page;
-        out->next_token = base64_encode(c->arena, names[n - 1]);
+    ShadowRecord r;
+    while (shadow_record_next(scan, c->arena, &r)) {
+        if (r.deleted || r.shadow_name.len == 0) continue;
+        if (n == most) {
+            out->next_token = page_next(c, in->thing_name, last);
+            break;
+        }
+        names[n++] = r.shadow_name;
+        if (n == most) last = record_scan_position(scan, c->arena);
     }
     out->results = (StrList){ .items = names, .n = n, .set = true };
     out->timestamp = (OptInt){ true, c->now_ms / 1000 };
-    return OK;
+    return record_scan_end(scan);
 }

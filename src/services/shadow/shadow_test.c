@@ -241,6 +241,7 @@ static void named_shadows_are_apart_and_listed_in_pages(void **state) {
     for (size_t i = 0; i < 5; i++) assert_int_equal(update_over_https(w, names[i], S("{\"state\":{}}")), OK), commit(w);
     publish(w, "$aws/things/lamp2/shadow/name/z/update", "{\"state\":{}}");
     publish(w, T "name/b/delete", "");
+    w->c.op = api_op(&iot_data_service, S("ListNamedShadowsForThing"));
     IotDataListNamedShadowsForThingIn in = { .thing_name = S("lamp"), .page_size = { true, 2 } };
     IotDataListNamedShadowsForThingOut page = { 0 };
     char seen[8] = { 0 };
@@ -258,6 +259,7 @@ static void named_shadows_are_apart_and_listed_in_pages(void **state) {
     assert_int_equal(page.timestamp.v, 1000);
     in.next_token = S("%%%");
     assert_int_equal(iot_data_list_named_shadows_for_thing(begin(w), &in, &page), ERR_API);
+    assert_ptr_equal(w->c.failure.error, IOT_DATA_INVALID_REQUEST);
     txn_abort(w->c.txn);
     in = (IotDataListNamedShadowsForThingIn){ .thing_name = S("nobody") };
     assert_int_equal(iot_data_list_named_shadows_for_thing(begin(w), &in, &page), OK);
