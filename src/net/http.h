@@ -36,8 +36,8 @@ void http_parser_free(HttpParser *parser);
  * Owns:   *out and all it holds live in the parser until the next feed after it, or http_parser_free */
 NODISCARD Err http_parser_feed(HttpParser *parser, Str bytes, size_t *used, HttpRequest *out);
 
-/* After an error: 400, 413 (body), 414 (target), 431 (headers), 501 (transfer coding), 505 (version); *why is a
- * sentence for the answer. 0 before. */
+/* After an error: 400, 413 (body), 414 (target), 417 (expectation), 431 (headers), 501 (method or transfer coding),
+ * 505 (version); *why is a sentence for the answer. 0 before. */
 int http_parser_status(const HttpParser *parser, Str *why);
 
 /* True once the head asked for `Expect: 100-continue` and its body has not begun: the caller sends
@@ -50,7 +50,7 @@ bool http_parser_idle(const HttpParser *parser);
 /* Is `token` in the comma-separated lists of this header? Any case. */
 bool http_header_has(const HttpRequest *request, Str name, Str token);
 
-/* Status line, headers, Content-Length (not with 1xx, 204, 304), Connection where it is not the default, body
+/* Status line, headers, Content-Length (not with 1xx, 204, 304), Connection, body
  * (not when head). The headers must be free of CR and LF: such a one is left out. */
 void http_write_response(Writer *w, int status, const HttpHeader *headers, size_t n, Str body, bool keep_alive,
                          bool head);

@@ -18,29 +18,31 @@ enum {
     WS_CLOSE_GOING_AWAY = 1001,
     WS_CLOSE_PROTOCOL_ERROR = 1002,
     WS_CLOSE_UNSUPPORTED_DATA = 1003,
+    WS_CLOSE_NO_CODE = 1005, /* never sent */
     WS_CLOSE_TOO_BIG = 1009,
 };
 
-/* The decoder's state between two reads; zeroed is ready for use. */
-typedef struct {
-    uint8_t head[14]; /* of the frame that is being read, as far as it came */
-    uint8_t head_n, head_need;
-    uint8_t opcode, key[4];
-    bool fragmented; /* inside a message of several frames */
-    uint64_t payload_bytes, payload_at;
-    uint8_t control[125]; /* payload of a control frame */
-} WsDecoder;
+typedef struct WsDecoder WsDecoder;
 
 typedef struct {
-    WsOpcode opcode; /* WS_BINARY: data is the next piece of the stream; else a whole control frame */
-    Str data;
-    uint16_t close_code; /* of WS_CLOSE: what the peer said, or 1005 when it said nothing */
+    WsOpcode opcode;     /* WS_BINARY: data is the next piece of the stream; else a whole control frame */
+    Str data;            /* unmasked; of WS_CLOSE the reason */
+    uint16_t close_code; /* of WS_CLOSE: what the peer said, or WS_CLOSE_NO_CODE */
 } WsEvent;
 
-/* Take frames from `bytes`, which are unmasked in place: one event a call, go on behind *used.
- * Errors: ERR_AGAIN (all used, no event), ERR_INVALID (text: close with 1003), ERR_MALFORMED (1002),
- *         ERR_LIMIT (a frame over frame_bytes_max: 1009) */
-NODISCARD Err ws_decode(WsDecoder *d, uint8_t *bytes, size_t n, uint64_t frame_bytes_max, size_t *used, WsEvent *out);
+/* Owns: the decoder is process memory; ws_decoder_free takes it (or NULL) back */
+WsDecoder *ws_decoder_new(uint64_t frame_bytes_max);
+void ws_decoder_free(WsDecoder *decoder);
+
+/* Bytes from the peer, borrowed until ws_next has answered ERR_AGAIN. */
+void ws_feed(WsDecoder *decoder, Str bytes);
+
+/* The next event of what was fed.
+ * Errors: ERR_AGAIN (all is used), and for good: ERR_MALFORMED (close with 1002), ERR_INVALID (a text
+ *         frame: 1003), ERR_LIMIT (a frame over frame_bytes_max: 1009); ws_close_code says which
+ * Owns:   out->data lives until the next ws_next */
+NODISCARD Err ws_next(WsDecoder *decoder, WsEvent *out);
+uint16_t ws_close_code(Err e);
 
 /* A final, unmasked frame's header; returns its bytes (2, 4 or 10). */
 size_t ws_frame_header(uint8_t out[WS_HEADER_BYTES_MAX], size_t payload_len, WsOpcode opcode);
