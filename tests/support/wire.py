@@ -324,7 +324,7 @@ def tls_stream(server, device=None, port=None, sni="localhost", session=None, co
     context = context or tls_context(server, device, **options)
     if sni != "localhost":
         context.check_hostname = False
-    raw = socket.create_connection((server.host, port or server.mqtt_port), TIMEOUT_S)
+    raw = socket.create_connection(("127.0.0.1", port or server.mqtt_port), TIMEOUT_S)
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return context.wrap_socket(raw, server_hostname=sni, session=session)
 
@@ -334,7 +334,7 @@ def tls_wire(server, device=None, version=5, **options):
 
 
 def plain_wire(server, version=5):
-    return Wire(socket.create_connection((server.host, server.plain_port), TIMEOUT_S), version)
+    return Wire(socket.create_connection(("127.0.0.1", server.plain_port), TIMEOUT_S), version)
 
 
 class WebSocketStream:
