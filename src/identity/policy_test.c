@@ -7,6 +7,7 @@
 
 #include "base/rng.h"
 #include "base/writer.h"
+#include "identity/connection_vars.h"
 #include "identity/explain.h"
 #include "identity/policy.h"
 #include "identity/policy_glob.h"
@@ -349,6 +350,44 @@ static void a_certificate_value_is_cleaned_or_refused(void **state) {
     arena_free(&a);
 }
 
+static bool has(const PolicyVar *vars, size_t n, const char *name, const char *value) {
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(vars[i].name, str_c(name))) return vars[i].n == 1 && str_eq(vars[i].values[0], str_c(value));
+    return false;
+}
+
+static void a_connection_is_the_thing_that_its_client_id_names_or_the_exclusive_one(void **state) {
+    (void)state;
+    Arena a = { 0 };
+    Str attributes[] = { S("room"), S("kitchen") };
+    PrincipalThing things[] = {
+        { .name = S("t1"), .type_name = STR_NONE },
+        { .name = S("t2"), .type_name = S("lamp"), .attributes = attributes, .attributes_n = 1 }
+    };
+    Str own = S("abc");
+    PolicyVar certificate = { S("iot:CertificateId"), &own, 1 };
+    Principal p = { .things = things, .things_n = 2, .vars = &certificate, .vars_n = 1 };
+    const PolicyVar *v;
+    size_t n;
+    connection_vars(&p, &(ConnectionFacts){ .client_id = S("t2"), .source_ip = S("::1") }, &a, &v, &n);
+    assert_true(has(v, n, "iot:Connection.Thing.ThingName", "t2"));
+    assert_true(has(v, n, "iot:Connection.Thing.ThingTypeName", "lamp"));
+    assert_true(has(v, n, "iot:Connection.Thing.Attributes[room]", "kitchen"));
+    assert_true(has(v, n, "iot:Connection.Thing.IsAttached", "true"));
+    assert_true(has(v, n, "iot:ClientId", "t2") && has(v, n, "aws:SourceIp", "::1"));
+    assert_true(has(v, n, "iot:CertificateId", "abc"));
+    assert_false(has(v, n, "iot:DomainName", ""));
+    connection_vars(&p, &(ConnectionFacts){ .client_id = S("other") }, &a, &v, &n);
+    assert_true(has(v, n, "iot:Connection.Thing.IsAttached", "false"));
+    assert_int_equal(n, 3);
+    connection_vars(&p, &(ConnectionFacts){ .source_ip = S("::1") }, &a, &v, &n);
+    assert_int_equal(n, 2);
+    things[0].exclusive = true;
+    connection_vars(&p, &(ConnectionFacts){ .client_id = S("t2") }, &a, &v, &n);
+    assert_true(has(v, n, "iot:Connection.Thing.ThingName", "t1"));
+    arena_free(&a);
+}
+
 /* Fuzzing in small: damaged documents never crash, and what compiles can be bound and decided. */
 static void damaged_documents_are_refused_or_work(void **state) {
     (void)state;
@@ -428,6 +467,7 @@ int main(void) {
         cmocka_unit_test(the_reason_names_policies_statement_and_what_was_missing),
         cmocka_unit_test(the_explanation_says_what_decided_and_what_would_help),
         cmocka_unit_test(a_certificate_value_is_cleaned_or_refused),
+        cmocka_unit_test(a_connection_is_the_thing_that_its_client_id_names_or_the_exclusive_one),
         cmocka_unit_test(damaged_documents_are_refused_or_work),
         cmocka_unit_test(a_decision_over_ten_statements_is_fast),
     };
