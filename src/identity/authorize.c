@@ -8,6 +8,7 @@
 
 #include <time.h>
 
+#include "api/error.h"
 #include "base/writer.h"
 
 enum { RESOURCES_MAX = 2, VARS_MAX = 8 };
@@ -100,7 +101,6 @@ static const PathRule PATHS[] = {
     { STR_INIT("/transfer-certificate/{"), STR_INIT("cert/") },
 };
 
-static const ApiError ACCESS_DENIED = { STR_INIT("AccessDeniedException"), 403, STR_INIT("message"), NULL, 0 };
 static const ApiError FORBIDDEN = { STR_INIT("ForbiddenException"), 403, STR_INIT("message"), NULL, 0 };
 
 static const ApiMember *member(const ApiOp *op, Str name) {
@@ -236,15 +236,15 @@ Err api_authorize(Call *c, const ApiOp *op, const void *in) {
     if (c->principal->kind == PRINCIPAL_SERVICE) return OK;
     /* Source: AWS IoT developer guide, "Authorization": certificates are for the data plane. */
     if (c->principal->kind != PRINCIPAL_ACCESS_KEY && !data_plane)
-        return api_fail(c, &ACCESS_DENIED,
+        return api_fail(c, API_ACCESS_DENIED,
                         "%.*s may not call %.*s: certificates are for the data plane; sign with an access key",
                         PS(c->principal->arn), PS(op->name));
     AuthorizeNeed need = authorize_need(c, op, in);
-    return decide(c, data_plane ? &FORBIDDEN : &ACCESS_DENIED, &need);
+    return decide(c, data_plane ? &FORBIDDEN : API_ACCESS_DENIED, &need);
 }
 
 Err authorize_action(Call *c, Str action, Str resource) {
     if (c->principal->kind == PRINCIPAL_SERVICE) return OK;
     AuthorizeNeed need = { .action = action, .resources = &resource, .resources_n = 1 };
-    return decide(c, &ACCESS_DENIED, &need);
+    return decide(c, API_ACCESS_DENIED, &need);
 }

@@ -250,6 +250,14 @@ bool keyring_alive(KeyRing *ring, Str id, int64_t real_ms) {
     return alive;
 }
 
+const Principal *keyring_principal(KeyRing *ring, Str id) {
+    pthread_rwlock_rdlock(&ring->lock);
+    const Entry *entry = map_get(&ring->entries, id);
+    const Principal *p = entry ? principal_retain(entry->principal) : NULL;
+    pthread_rwlock_unlock(&ring->lock);
+    return p;
+}
+
 void keyring_changed(KeyRing *ring, Str id) {
     Arena arena = { 0 };
     AccessKey key;

@@ -30,6 +30,9 @@ NODISCARD Err keyring_authenticate(KeyRing *ring, const ApiRequest *rq, int64_t 
  * certificate. */
 bool keyring_alive(KeyRing *ring, Str id, int64_t real_ms);
 
+/* The principal of a key whatever its state, retained for the caller; NULL: there is no such key. For explanations. */
+const Principal *keyring_principal(KeyRing *ring, Str id);
+
 /* After a commit: what the store holds under this id counts from now on. Thread: not a reactor. */
 void keyring_changed(KeyRing *ring, Str id);
 /* At once, and only in memory: the certificate was revoked, deactivated or deleted. */

@@ -1,0 +1,96 @@
+/* A table of seven routes, each with the action that it needs. Keys and explanations change or read what the store
+ * holds and run in the call's transaction; status and logs come from whoever wired the server. */
+#include "services/admin/admin.h"
+
+#include "api/canonical.h"
+#include "base/encode.h"
+#include "identity/authorize.h"
+#include "services/admin/respond.h"
+#include "services/env.h"
+
+typedef struct {
+    Str method, path; /* ends in '/': an id follows */
+    Str action;
+    Err (*run)(Admin *a);
+} Route;
+
+static const Route ROUTES[] = {
+    { STR_INIT("POST"), STR_INIT("/_starling/keys"), STR_INIT("starling:KeyCreate"), admin_key_create },
+    { STR_INIT("GET"), STR_INIT("/_starling/keys"), STR_INIT("starling:KeyList"), admin_key_list },
+    { STR_INIT("PUT"), STR_INIT("/_starling/keys/"), STR_INIT("starling:KeyUpdate"), admin_key_update },
+    { STR_INIT("DELETE"), STR_INIT("/_starling/keys/"), STR_INIT("starling:KeyDelete"), admin_key_delete },
+    { STR_INIT("POST"), STR_INIT("/_starling/policy/explain"), STR_INIT("starling:PolicyExplain"),
+      admin_policy_explain },
+    { STR_INIT("GET"), STR_INIT("/_starling/status"), STR_INIT("starling:Status"), admin_status },
+    { STR_INIT("GET"), STR_INIT("/_starling/logs"), STR_INIT("starling:Logs"), admin_logs },
+};
+
+Err admin_answer(Admin *a, int status, yyjson_mut_doc *doc, yyjson_mut_val *body) {
+    yyjson_mut_doc_set_root(doc, body);
+    *a->rs = (ApiResponse){ .status = status, .body = json_write_mut(a->call->arena, body) };
+    a->rs->headers[a->rs->headers_n++] = (HttpHeader){ S("Content-Type"), S("application/json") };
+    a->rs->headers[a->rs->headers_n++] = (HttpHeader){ S("x-amzn-RequestId"), a->call->request_id };
+    return OK;
+}
+
+static Err refuse(Admin *a, int status, Str code, Str message) {
+    yyjson_mut_doc *doc = json_doc(a->call->arena);
+    yyjson_mut_val *body = yyjson_mut_obj(doc);
+    json_add_str(doc, body, S("message"), message);
+    Err e = admin_answer(a, status, doc, body);
+    a->rs->headers[a->rs->headers_n++] = (HttpHeader){ S("x-amzn-ErrorType"), code };
+    return e == OK ? ERR_API : e;
+}
+
+Err admin_fail(Admin *a, int status, const char *code, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    Str message = str_format_v(a->call->arena, format, args);
+    va_end(args);
+    return refuse(a, status, str_c(code), message);
+}
+
+Err admin_body(Admin *a, yyjson_val **out) {
+    Str why;
+    yyjson_val *body = NULL;
+    if (json_read(a->call->arena, a->rq->body, false, &body, &why) != OK)
+        return admin_fail(a, 400, "InvalidRequestException", "the body is not JSON: %.*s", PS(why));
+    if (!yyjson_is_obj(body)) return admin_fail(a, 400, "InvalidRequestException", "the body is not a JSON object");
+    *out = body;
+    return OK;
+}
+
+Str admin_param(Admin *a, Str name) {
+    QueryParam *params;
+    size_t n = canonical_params(a->call->arena, a->rq->query, &params);
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(params[i].name, name)) return params[i].value;
+    return STR_NONE;
+}
+
+static bool path_matches(const Route *route, Str path) {
+    if (!str_ends(route->path, S("/"))) return str_eq(path, route->path);
+    return str_starts(path, route->path) && path.len > route->path.len;
+}
+
+Err admin_handle(Call *c, const AdminSource *source, const ApiRequest *rq, ApiResponse *rs) {
+    Admin a = { .call = c, .source = source, .rq = rq, .rs = rs };
+    bool path_known = false;
+    for (size_t i = 0; i < sizeof ROUTES / sizeof *ROUTES; i++) {
+        const Route *route = &ROUTES[i];
+        if (!path_matches(route, rq->path)) continue;
+        path_known = true;
+        if (!str_eq(rq->method, route->method)) continue;
+        if (percent_decode(c->arena, str_from(rq->path, route->path.len), false, &a.id) != OK)
+            return admin_fail(&a, 400, "InvalidRequestException", "the path '%.*s' has a '%%' without two hex digits",
+                              PS(rq->path));
+        if (c->principal->kind != PRINCIPAL_ACCESS_KEY && c->principal->kind != PRINCIPAL_SERVICE)
+            return admin_fail(&a, 403, "AccessDeniedException", "only requests signed with an access key may do this");
+        Err e = authorize_action(c, route->action, S("*"));
+        if (e == ERR_API) return refuse(&a, 403, c->failure.error->name, c->failure.message);
+        return e == OK ? route->run(&a) : e;
+    }
+    return path_known ? admin_fail(&a, 405, "MethodNotAllowedException", "%.*s cannot be used on %.*s", PS(rq->method),
+                                   PS(rq->path))
+                      : admin_fail(&a, 404, "ResourceNotFoundException", "there is no %.*s", PS(rq->path));
+}

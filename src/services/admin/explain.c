@@ -1,0 +1,114 @@
+/* What a decision would be, for a principal as it stands in the store now, and why. The certificate is read here and
+ * not taken from the directory, so that an explanation never shows a cache's past. */
+#include "identity/explain.h"
+#include "identity/key_ring.h"
+#include "identity/principal_make.h"
+#include "services/admin/respond.h"
+#include "services/env.h"
+
+enum { VARS_MAX = 24, ATTRIBUTES_MAX = 16, POLICIES_KEPT = 16 };
+
+typedef struct {
+    PolicyVar vars[VARS_MAX];
+    Str values[VARS_MAX];
+    size_t n;
+} Vars;
+
+static void add(Vars *v, Str name, Str value) {
+    if (!value.ptr || v->n == VARS_MAX) return;
+    v->values[v->n] = value;
+    v->vars[v->n] = (PolicyVar){ name, &v->values[v->n], 1 };
+    v->n++;
+}
+
+/* Source: AWS IoT developer guide, "Thing policy variables": for the thing whose name is the client id, or the one
+ * that the certificate is exclusive to. */
+static void add_thing(Vars *v, const Principal *p, Str client_id, Arena *arena) {
+    for (size_t i = 0; i < p->things_n; i++) {
+        const PrincipalThing *t = &p->things[i];
+        if (!t->exclusive && !str_eq(t->name, client_id)) continue;
+        add(v, S("iot:Connection.Thing.ThingName"), t->name);
+        add(v, S("iot:Connection.Thing.ThingTypeName"), t->type_name);
+        add(v, S("iot:Connection.Thing.IsAttached"), S("true"));
+        for (size_t k = 0; k < t->attributes_n && k < ATTRIBUTES_MAX; k++)
+            add(v, str_format(arena, "iot:Connection.Thing.Attributes[%.*s]", PS(t->attributes[2 * k])),
+                t->attributes[2 * k + 1]);
+        return;
+    }
+    if (client_id.len) add(v, S("iot:Connection.Thing.IsAttached"), S("false"));
+}
+
+/* Shape: *status: the certificate's, NULL for a key */
+static Err certificate_principal(Admin *a, Str id, PolicyCache *cache, const Principal **out, const char **status) {
+    Call *c = a->call;
+    Loaded loaded = { 0 };
+    Principal *p = NULL;
+    Err e = directory_load(c->txn, c->account, c->region, id, c->arena, &loaded);
+    if (e != OK) return e;
+    if (!loaded.status)
+        return admin_fail(a, 404, "ResourceNotFoundException", "no certificate %.*s is registered in account %.*s",
+                          PS(str_sub(id, 0, 100)), PS(c->account));
+    PrincipalSpec spec = { .account = c->account, .region = c->region, .id = id, .loaded = &loaded, .policies = cache };
+    e = principal_make(&spec, c->arena, &p);
+    if (e != OK) return e;
+    *out = p;
+    *status = loaded.status;
+    return OK;
+}
+
+static Err find_principal(Admin *a, Str name, PolicyCache *cache, const Principal **out, const char **status) {
+    size_t cert = str_find_str(name, S(":cert/"));
+    if (cert != SIZE_MAX) name = str_from(name, cert + 6);
+    bool key = str_starts(name, S("AKIA")) || str_starts(name, S("ASIA"));
+    if (!key) return certificate_principal(a, name, cache, out, status);
+    *status = NULL;
+    *out = keyring_principal(a->call->env->keys, name);
+    if (*out) return OK;
+    return admin_fail(a, 404, "ResourceNotFoundException", "there is no access key %.*s", PS(str_sub(name, 0, 100)));
+}
+
+static Err explain(Admin *a, const Principal *p, const char *status, yyjson_val *body) {
+    Call *c = a->call;
+    Str action = json_str(json_get(body, S("action"))), resource = json_str(json_get(body, S("resource")));
+    Str client_id = json_str(json_get(body, S("clientId"))), source_ip = json_str(json_get(body, S("sourceIp")));
+    if (str_find(action, ':') == SIZE_MAX) action = str_format(c->arena, "iot:%.*s", PS(action));
+    if (!str_starts(resource, S("arn:")) && !str_eq(resource, S("*")))
+        resource = call_arn(c, "iot", "%.*s", PS(resource));
+    Vars vars = { 0 };
+    add(&vars, S("iot:ClientId"), client_id);
+    add(&vars, S("aws:SourceIp"), source_ip);
+    add_thing(&vars, p, client_id, c->arena);
+    PolicyVar *all = arena_array(c->arena, PolicyVar, p->vars_n + vars.n + 1);
+    if (p->vars_n) memcpy(all, p->vars, p->vars_n * sizeof *all);
+    memcpy(all + p->vars_n, vars.vars, vars.n * sizeof *all);
+    PolicyBound *bound;
+    PolicyWhy why = { 0 };
+    policy_bind(p->policies, p->policies_n, all, p->vars_n + vars.n, c->arena, &bound);
+    PolicyDecision d = policy_decide(bound, action, resource, NULL, 0, c->arena, &why);
+    static const Str words[] = { STR_INIT("implicitDeny"), STR_INIT("explicitDeny"), STR_INIT("allowed") };
+    yyjson_mut_doc *doc = json_doc(c->arena);
+    yyjson_mut_val *out = yyjson_mut_obj(doc);
+    json_add_str(doc, out, S("decision"), words[d]);
+    json_add_str(doc, out, S("principal"), p->arn);
+    if (status) json_add_str(doc, out, S("status"), str_c(status));
+    json_add_str(doc, out, S("text"), policy_explain(d, action, resource, &why, c->arena));
+    return admin_answer(a, 200, doc, out);
+}
+
+Err admin_policy_explain(Admin *a) {
+    yyjson_val *body;
+    Err e = admin_body(a, &body);
+    if (e != OK) return e;
+    Str name = json_str(json_get(body, S("principal")));
+    if (!name.len || !json_str(json_get(body, S("action"))).len || !json_str(json_get(body, S("resource"))).len)
+        return admin_fail(a, 400, "InvalidRequestException",
+                          "principal (a certificate's id or ARN, or an access key id), action and resource are needed");
+    PolicyCache *cache = policy_cache_new(POLICIES_KEPT);
+    const Principal *p = NULL;
+    const char *status = NULL;
+    e = find_principal(a, name, cache, &p, &status);
+    if (e == OK) e = explain(a, p, status, body);
+    principal_release(p);
+    policy_cache_free(cache);
+    return e;
+}
