@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Writes first inputs for the fuzz targets: seeds.py FOLDER makes FOLDER/NAME/ for each target named here.
+
+libFuzzer finds its way from any bytes; seeds only spare it what takes long to guess.
+"""
+import hashlib
+import pathlib
+import sys
+
+
+def mqtt_str(data: bytes) -> bytes:
+    return len(data).to_bytes(2, "big") + data
+
+
+def packet(header: int, body: bytes) -> bytes:
+    length, n = b"", len(body)
+    while True:
+        n, digit = n >> 7, n & 127
+        length += bytes([digit | (128 if n else 0)])
+        if not n:
+            return bytes([header]) + length + body
+
+
+PROPS = {  # every property once, as bytes of a list
+    "message": b"\x01\x01\x02\0\0\0\x3c\x03" + mqtt_str(b"t") + b"\x08" + mqtt_str(b"r/s") + b"\x09" + mqtt_str(b"\0\1")
+    + b"\x26" + mqtt_str(b"k") + mqtt_str(b"v"),
+    "connect": b"\x11\0\0\0\x05\x15" + mqtt_str(b"m") + b"\x16" + mqtt_str(b"d") + b"\x17\x01\x19\x01\x21\0\x05\x22\0\x05"
+    b"\x27\0\0\x02\0",
+    "connack": b"\x12" + mqtt_str(b"c") + b"\x13\0\x05\x1a" + mqtt_str(b"i") + b"\x1c" + mqtt_str(b"s") + b"\x1f"
+    + mqtt_str(b"r") + b"\x24\x01\x25\x01\x28\x01\x29\x01\x2a\x01",
+}
+
+
+def mqtt() -> list[bytes]:
+    seeds = []
+    for version in (4, 5):
+        def p(name: str = "", more: bytes = b"") -> bytes:
+            listed = (PROPS[name] if name else b"") + more
+            return bytes([len(listed)]) + listed if version == 5 else b""
+        will = p("message", b"\x18\0\0\0\x07") + mqtt_str(b"gone") + mqtt_str(b"bye")
+        seeds += [bytes([version]) + s for s in (
+            packet(0x10, mqtt_str(b"MQTT") + bytes([version, 0xEE, 0, 60]) + p("connect") + mqtt_str(b"id") + will
+                   + mqtt_str(b"user") + mqtt_str(b"pass")),
+            packet(0x20, b"\x01\0" + p("connack")),
+            packet(0x3B, mqtt_str(b"a/b") + b"\0\x07" + p("message", b"\x23\0\x05") + b"payload"),
+            packet(0x40, b"\0\x07" + (b"\x10" + p("", b"\x1f" + mqtt_str(b"r")) if version == 5 else b"")),
+            packet(0x62, b"\0\x07" + (b"\x92" if version == 5 else b"")),
+            packet(0x82, b"\0\x07" + p("", b"\x0b\x05") + mqtt_str(b"a/#") + b"\x01" + mqtt_str(b"$share/g/b") + b"\0"),
+            packet(0x90, b"\0\x07" + p() + b"\0\x01\x80"),
+            packet(0xA2, b"\0\x07" + p() + mqtt_str(b"a/#")),
+            packet(0xB0, b"\0\x07" + p() + (b"\0\x11" if version == 5 else b"")),
+            packet(0xC0, b"") + packet(0xD0, b"") + packet(0xE0, b""),
+            packet(0xE0, b"\x8e" + p("", b"\x1c" + mqtt_str(b"s")) if version == 5 else b""),
+        )]
+    return seeds
+
+
+def frame(opcode: int, payload: bytes) -> bytes:
+    key = b"\x37\xfa\x21\x3d"
+    length = bytes([128 | len(payload)]) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
+    return bytes([opcode]) + length + key + bytes(b ^ key[i % 4] for i, b in enumerate(payload))
+
+
+SEEDS = {
+    "mqtt": mqtt(),
+    "props": [bytes([t]) + s for t, s in (
+        (0, PROPS["message"] + b"\x18\0\0\0\x07"), (1, PROPS["connect"]), (2, PROPS["connack"]),
+        (3, PROPS["message"] + b"\x23\0\x05\x0b\x80\x01\x0b\x02"), (8, b"\x0b\x05"))],
+    "topic": [b"a/+/c/#\na/b/c/d", b"$share/g/+\na", b"#\n$aws/rules/r/t", b"$aws/+\n$aws/x", b"a/b\na/b"],
+    "http": [b"\x05" + s for s in (
+        b"GET /mqtt?a=b HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: a\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n",
+        b"POST /topics/a%2Fb?qos=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhelloGET / HTTP/1.0\r\n\r\n",
+        b"PUT http://h/b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
+        b"3;x=y\r\nabc\r\n0\r\nLate: 1\r\n\r\n")],
+    "ws": [b"\x03" + frame(0x82, b"hello") + frame(0x02, b"fr") + frame(0x89, b"ping") + frame(0x80, b"ag")
+           + frame(0x82, b"x" * 200) + frame(0x88, b"\x03\xe8bye")],
+    "json": [b"\0" + s for s in (b'{"a":[1,-2.5e3,true,null,"\\u00fc\\ud83c\\udf0d"],"":{}}', b"[[[[]]]]", b'"\xc3\xbc"')],
+    "encode": [b"\0a%2Fb+c", b"\0YWJj", b"\0-_-_", b"\0616263", b"\0-9223372036854775808"],
+    "timestamp": [b"2026-01-02T03:04:05.678+01:00", b"Fri, 02 Jan 2026 03:04:05 GMT", b"1767323045.678"],
+}
+
+
+def main() -> None:
+    for name, seeds in SEEDS.items():
+        folder = pathlib.Path(sys.argv[1]) / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for seed in seeds:
+            (folder / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)
+
+
+if __name__ == "__main__":
+    main()
