@@ -146,12 +146,25 @@ static Err parse_seconds(Scanner s, int64_t *out) {
     return OK;
 }
 
+/* 0001-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z */
+#define FIRST_MS (INT64_C(-62135596800) * 1000)
+#define LAST_MS (INT64_C(253402300800) * 1000 - 1)
+
+static Err parse_any(Scanner s, int64_t *out) {
+    if (s.rest.len > 4 && s.rest.ptr[4] == '-') return parse_iso8601(s, out);
+    if (s.rest.len > 5 && s.rest.ptr[3] == ',') return parse_rfc822(s, out);
+    return parse_seconds(s, out);
+}
+
 Err timestamp_parse(Str text, int64_t *out_ms) {
     Scanner s = { .rest = str_trim(text) };
     if (s.rest.len > 64) return ERR_MALFORMED;
-    if (s.rest.len > 4 && s.rest.ptr[4] == '-') return parse_iso8601(s, out_ms);
-    if (s.rest.len > 5 && s.rest.ptr[3] == ',') return parse_rfc822(s, out_ms);
-    return parse_seconds(s, out_ms);
+    int64_t ms;
+    Err e = parse_any(s, &ms);
+    if (e != OK) return e;
+    if (ms < FIRST_MS || ms > LAST_MS) return ERR_LIMIT; /* by its seconds, or by an offset at either end */
+    *out_ms = ms;
+    return OK;
 }
 
 typedef struct {
