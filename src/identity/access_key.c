@@ -1,30 +1,16 @@
-/* A key is one store entry of tagged fields, tag, length, bytes; a tag keeps its meaning for ever, an unknown one is
- * skipped. Keys of all accounts lie side by side ("access-key/" id), because a request names a key before anyone knows
+/* Keys of all accounts are kept together, under no account's name, because a request names a key before anyone knows
  * its account, and the ring reads them all at start. */
 #include "identity/access_key.h"
 
 #include <stdlib.h>
 
 #include "base/encode.h"
-#include "base/reader.h"
-#include "base/writer.h"
+#include "generated/iot_records.h"
 #include "identity/policy.h"
 
-enum {
-    TAG_SECRET = 1,
-    TAG_ACCOUNT = 2,
-    TAG_USER = 3,
-    TAG_POLICY = 4, /* once for each */
-    TAG_DISABLED = 5,
-    TAG_CREATED = 6,
-    TAG_EXPIRES = 7,
-    TAG_TOKEN = 8,
-    TAG_ROLE = 9,
-    TAG_CERTIFICATE = 10,
-};
 enum { ID_RANDOM_CHARS = 16, SECRET_BYTES = 30, TOKEN_BYTES = 120 };
 
-#define PREFIX "access-key/"
+static const Tenant EVERYONE = { STR_INIT("-"), STR_INIT("-") };
 
 /* Source: IAM user guide, "IAM identifiers": AKIA and ASIA, then base32. */
 static Str random_id(const char *prefix, Rng *rng, Arena *arena) {
@@ -94,132 +80,82 @@ Err access_key_check(const AccessKey *key, Arena *arena, Str *why) {
     return e;
 }
 
-static Str store_key(Arena *arena, Str id) {
-    return str_format(arena, PREFIX "%.*s", PS(id));
+static AccessKeyRecord to_record(const AccessKey *key) {
+    return (AccessKeyRecord){ .access_key_id = key->id,
+                              .secret = key->secret,
+                              .account = key->account,
+                              .user_name = key->user,
+                              .policies = { (Str *)(uintptr_t)key->policies, key->policies_n, true },
+                              .disabled = key->disabled,
+                              .created_ms = key->created_ms,
+                              .expires_ms = key->expires_ms == INT64_MAX ? 0 : key->expires_ms,
+                              .session_token = key->session_token,
+                              .role_name = key->role,
+                              .certificate_id = key->certificate_id };
 }
 
-static void write_field(Writer *w, uint8_t tag, Str value) {
-    if (!value.ptr) return;
-    writer_u8(w, tag);
-    writer_varint(w, (uint32_t)value.len);
-    writer_bytes(w, value);
-}
-
-static void write_number(Writer *w, uint8_t tag, int64_t v) {
-    writer_u8(w, tag);
-    writer_varint(w, 8);
-    writer_u64(w, (uint64_t)v);
-}
-
-static Str encode(Arena *arena, const AccessKey *key) {
-    Writer w = writer_in(arena);
-    write_field(&w, TAG_SECRET, key->secret);
-    write_field(&w, TAG_ACCOUNT, key->account);
-    write_field(&w, TAG_USER, key->user);
-    for (size_t i = 0; i < key->policies_n; i++) write_field(&w, TAG_POLICY, key->policies[i]);
-    if (key->disabled) write_number(&w, TAG_DISABLED, 1);
-    write_number(&w, TAG_CREATED, key->created_ms);
-    write_number(&w, TAG_EXPIRES, key->expires_ms);
-    write_field(&w, TAG_TOKEN, key->session_token);
-    write_field(&w, TAG_ROLE, key->role);
-    write_field(&w, TAG_CERTIFICATE, key->certificate_id);
-    return writer_str(&w);
-}
-
-static int64_t number_of(Str value) {
-    Reader r = reader_from(value);
-    return (int64_t)reader_u64(&r);
-}
-
-/* Errors: ERR_CORRUPT */
-static Err decode(Str id, Str bytes, Arena *arena, AccessKey *out) {
-    AccessKey key = { .id = str_dup(arena, id), .expires_ms = INT64_MAX };
-    bytes = str_dup(arena, bytes);
-    Str *policies = arena_array(arena, Str, ACCESS_KEY_POLICIES_MAX);
-    Reader r = reader_from(bytes);
-    while (reader_left(&r) && !r.bad) {
-        uint8_t tag = reader_u8(&r);
-        Str value = reader_take(&r, reader_varint(&r));
-        switch (tag) {
-        case TAG_SECRET: key.secret = value; break;
-        case TAG_ACCOUNT: key.account = value; break;
-        case TAG_USER: key.user = value; break;
-        case TAG_POLICY:
-            if (key.policies_n == ACCESS_KEY_POLICIES_MAX) return ERR_CORRUPT;
-            policies[key.policies_n++] = value;
-            break;
-        case TAG_DISABLED: key.disabled = number_of(value) != 0; break;
-        case TAG_CREATED: key.created_ms = number_of(value); break;
-        case TAG_EXPIRES: key.expires_ms = number_of(value); break;
-        case TAG_TOKEN: key.session_token = value; break;
-        case TAG_ROLE: key.role = value; break;
-        case TAG_CERTIFICATE: key.certificate_id = value; break;
-        default: break; /* of a later release */
-        }
-    }
-    if (r.bad || !key.secret.len || !key.account.len) return ERR_CORRUPT;
-    key.policies = policies;
-    *out = key;
-    return OK;
+static AccessKey from_record(const AccessKeyRecord *r) {
+    return (AccessKey){ .id = r->access_key_id,
+                        .secret = r->secret,
+                        .account = r->account,
+                        .user = r->user_name,
+                        .policies = r->policies.items,
+                        .policies_n = r->policies.n,
+                        .disabled = r->disabled,
+                        .created_ms = r->created_ms,
+                        .expires_ms = r->expires_ms ? r->expires_ms : INT64_MAX,
+                        .session_token = r->session_token,
+                        .role = r->role_name,
+                        .certificate_id = r->certificate_id };
 }
 
 Err access_key_put(Txn *txn, const AccessKey *key) {
-    Arena a = { 0 };
-    Err e = txn_put(txn, store_key(&a, key->id), encode(&a, key));
-    arena_free(&a);
-    return e;
+    AccessKeyRecord record = to_record(key);
+    return access_key_record_put(txn, EVERYONE, &record);
 }
 
 Err access_key_get(Txn *txn, Str id, Arena *arena, AccessKey *out) {
-    Str bytes;
-    Err e = txn_get(txn, store_key(arena, id), arena, &bytes);
-    return e == OK ? decode(id, bytes, arena, out) : e;
+    AccessKeyRecord record;
+    Err e = access_key_record_get(txn, EVERYONE, id, arena, &record);
+    if (e == OK) *out = from_record(&record);
+    return e;
 }
 
 Err access_key_delete(Txn *txn, Str id) {
-    Arena a = { 0 };
-    Err e = txn_delete(txn, store_key(&a, id));
-    arena_free(&a);
-    return e;
+    return access_key_record_delete(txn, EVERYONE, id);
 }
 
 Err access_key_each(Txn *txn, AccessKeyFn *fn, void *ctx) {
     Arena a = { 0 };
-    Scan *scan;
-    Str k, v;
-    Err e = scan_begin(txn, S(PREFIX), store_prefix_end(&a, S(PREFIX)), false, &scan);
+    RecordScan *scan;
+    AccessKeyRecord record;
+    Err e = access_key_record_scan(txn, EVERYONE, STR_NONE, false, &scan);
     if (e != OK) return e;
-    while (e == OK && scan_next(scan, &k, &v)) {
-        AccessKey key;
-        e = decode(str_from(k, sizeof PREFIX - 1), v, &a, &key);
-        if (e == OK) e = fn(ctx, &key);
+    while (e == OK && access_key_record_next(scan, &a, &record)) {
+        AccessKey key = from_record(&record);
+        e = fn(ctx, &key);
+        arena_reset(&a);
     }
-    Err end = scan_end(scan);
+    Err end = record_scan_end(scan);
     arena_free(&a);
     return e == OK ? end : e;
 }
 
-typedef struct {
-    Str account, certificate_id;
-    Arena arena;
-    Str *ids;
-    size_t n, cap;
-} Search;
-
-static Err of_certificate(void *ctx, const AccessKey *key) {
-    Search *s = ctx;
-    if (!str_eq(key->certificate_id, s->certificate_id) || !str_eq(key->account, s->account)) return OK;
-    if (s->n == s->cap) s->ids = mem_grow(s->ids, (s->cap = s->cap * 2 + 8) * sizeof *s->ids);
-    s->ids[s->n++] = str_dup(&s->arena, key->id);
-    return OK;
-}
-
 Err access_key_delete_of_certificate(Txn *txn, Str account, Str certificate_id) {
-    if (!certificate_id.len) return OK;
-    Search s = { .account = account, .certificate_id = certificate_id };
-    Err e = access_key_each(txn, of_certificate, &s);
-    for (size_t i = 0; e == OK && i < s.n; i++) e = access_key_delete(txn, s.ids[i]);
-    free(s.ids);
-    arena_free(&s.arena);
+    Arena a = { 0 };
+    RecordScan *scan;
+    AccessKeyRecord record;
+    Str *ids = NULL;
+    size_t n = 0, cap = 0;
+    Err e = access_key_record_scan_by_certificate(txn, EVERYONE, account, certificate_id, STR_NONE, false, &scan);
+    if (e != OK) return e;
+    while (access_key_record_next(scan, &a, &record)) { /* deleted afterwards: a walk over what changes is no walk */
+        if (n == cap) ids = mem_grow(ids, (cap = cap * 2 + 8) * sizeof *ids);
+        ids[n++] = record.access_key_id;
+    }
+    e = record_scan_end(scan);
+    for (size_t i = 0; e == OK && i < n; i++) e = access_key_delete(txn, ids[i]);
+    free(ids);
+    arena_free(&a);
     return e;
 }

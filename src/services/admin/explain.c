@@ -1,42 +1,13 @@
 /* What a decision would be, for a principal as it stands in the store now, and why. The certificate is read here and
  * not taken from the directory, so that an explanation never shows a cache's past. */
+#include "identity/connection_vars.h"
 #include "identity/explain.h"
 #include "identity/key_ring.h"
 #include "identity/principal_make.h"
 #include "services/admin/respond.h"
 #include "services/env.h"
 
-enum { VARS_MAX = 24, ATTRIBUTES_MAX = 16, POLICIES_KEPT = 16 };
-
-typedef struct {
-    PolicyVar vars[VARS_MAX];
-    Str values[VARS_MAX];
-    size_t n;
-} Vars;
-
-static void add(Vars *v, Str name, Str value) {
-    if (!value.ptr || v->n == VARS_MAX) return;
-    v->values[v->n] = value;
-    v->vars[v->n] = (PolicyVar){ name, &v->values[v->n], 1 };
-    v->n++;
-}
-
-/* Source: AWS IoT developer guide, "Thing policy variables": for the thing whose name is the client id, or the one
- * that the certificate is exclusive to. */
-static void add_thing(Vars *v, const Principal *p, Str client_id, Arena *arena) {
-    for (size_t i = 0; i < p->things_n; i++) {
-        const PrincipalThing *t = &p->things[i];
-        if (!t->exclusive && !str_eq(t->name, client_id)) continue;
-        add(v, S("iot:Connection.Thing.ThingName"), t->name);
-        add(v, S("iot:Connection.Thing.ThingTypeName"), t->type_name);
-        add(v, S("iot:Connection.Thing.IsAttached"), S("true"));
-        for (size_t k = 0; k < t->attributes_n && k < ATTRIBUTES_MAX; k++)
-            add(v, str_format(arena, "iot:Connection.Thing.Attributes[%.*s]", PS(t->attributes[2 * k])),
-                t->attributes[2 * k + 1]);
-        return;
-    }
-    if (client_id.len) add(v, S("iot:Connection.Thing.IsAttached"), S("false"));
-}
+enum { POLICIES_KEPT = 16 };
 
 /* Shape: *status: the certificate's, NULL for a key */
 static Err certificate_principal(Admin *a, Str id, PolicyCache *cache, const Principal **out, const char **status) {
@@ -70,20 +41,18 @@ static Err find_principal(Admin *a, Str name, PolicyCache *cache, const Principa
 static Err explain(Admin *a, const Principal *p, const char *status, yyjson_val *body) {
     Call *c = a->call;
     Str action = json_str(json_get(body, S("action"))), resource = json_str(json_get(body, S("resource")));
-    Str client_id = json_str(json_get(body, S("clientId"))), source_ip = json_str(json_get(body, S("sourceIp")));
+    const ConnectionFacts facts = { .client_id = json_str(json_get(body, S("clientId"))),
+                                    .source_ip = json_str(json_get(body, S("sourceIp"))),
+                                    .domain_name = json_str(json_get(body, S("domainName"))) };
     if (str_find(action, ':') == SIZE_MAX) action = str_format(c->arena, "iot:%.*s", PS(action));
     if (!str_starts(resource, S("arn:")) && !str_eq(resource, S("*")))
         resource = call_arn(c, "iot", "%.*s", PS(resource));
-    Vars vars = { 0 };
-    add(&vars, S("iot:ClientId"), client_id);
-    add(&vars, S("aws:SourceIp"), source_ip);
-    add_thing(&vars, p, client_id, c->arena);
-    PolicyVar *all = arena_array(c->arena, PolicyVar, p->vars_n + vars.n + 1);
-    if (p->vars_n) memcpy(all, p->vars, p->vars_n * sizeof *all);
-    memcpy(all + p->vars_n, vars.vars, vars.n * sizeof *all);
+    const PolicyVar *vars;
+    size_t vars_n;
+    connection_vars(p, &facts, c->arena, &vars, &vars_n);
     PolicyBound *bound;
     PolicyWhy why = { 0 };
-    policy_bind(p->policies, p->policies_n, all, p->vars_n + vars.n, c->arena, &bound);
+    policy_bind(p->policies, p->policies_n, vars, vars_n, c->arena, &bound);
     PolicyDecision d = policy_decide(bound, action, resource, NULL, 0, c->arena, &why);
     static const Str words[] = { STR_INIT("implicitDeny"), STR_INIT("explicitDeny"), STR_INIT("allowed") };
     yyjson_mut_doc *doc = json_doc(c->arena);
