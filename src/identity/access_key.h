@@ -30,7 +30,7 @@ NODISCARD Err access_key_check(const AccessKey *key, Arena *arena, Str *why);
 /* In the store. After the commit, keyring_changed (key_ring.h) makes them count. */
 NODISCARD Err access_key_put(Txn *txn, const AccessKey *key);
 NODISCARD Err access_key_get(Txn *txn, Str id, Arena *arena, AccessKey *out);
-NODISCARD Err access_key_delete(Txn *txn, Str id);
+NODISCARD Err access_key_delete(Txn *txn, Str id); /* Errors: ERR_NOT_FOUND */
 /* Every temporary key issued to the certificate. */
 NODISCARD Err access_key_delete_of_certificate(Txn *txn, Str account, Str certificate_id);
 
