@@ -1,0 +1,202 @@
+"""The aws command line against the server, pointed at it by `starling env`; and starling's own commands."""
+import json
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import time
+
+import pytest
+from support.mqtt import wait_until
+from support.server import ACCOUNT, BINARY, REGION, ROOT
+
+pytestmark = pytest.mark.both
+
+AWS = pathlib.Path(sys.executable).parent / "aws"
+
+
+@pytest.fixture(scope="session")
+def starling(server):
+    def run(*arguments, status=0):
+        result = subprocess.run([BINARY, arguments[0], "--data", server.data, *arguments[1:]], capture_output=True,
+                                text=True, timeout=50)
+        assert result.returncode == status, f"{arguments}: {result.returncode}\n{result.stdout}\n{result.stderr}"
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def environment(starling):
+    """What a shell has after eval "$(starling env)"."""
+    script = starling("env").stdout
+    bare = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+    shown = subprocess.run(["sh", "-c", f"{script}\nenv -0"], env=bare, capture_output=True, text=True, check=True)
+    return dict(pair.split("=", 1) for pair in shown.stdout.split("\0") if "=" in pair)
+
+
+@pytest.fixture
+def aws(environment):
+    def run(*arguments, status=0):
+        result = subprocess.run([AWS, *arguments], env=environment, capture_output=True, text=True, timeout=50)
+        assert result.returncode == status, f"{arguments}: {result.returncode}\n{result.stdout}\n{result.stderr}"
+        return result.stderr if status else json.loads(result.stdout) if result.stdout.strip() else None
+
+    return run
+
+
+def test_env_sets_what_every_sdk_reads(server, environment):
+    for variable in ("AWS_ENDPOINT_URL_IOT", "AWS_ENDPOINT_URL_IOT_DATA_PLANE", "AWS_ENDPOINT_URL_IOT_JOBS_DATA_PLANE",
+                     "AWS_ENDPOINT_URL_STS"):
+        assert re.fullmatch(rf"https://[^/:]+:{server.https_port}", environment[variable])
+    assert environment["AWS_REGION"] == environment["AWS_DEFAULT_REGION"] == REGION
+    for variable in ("AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"):
+        assert pathlib.Path(environment[variable]).read_text() == pathlib.Path(server.ca_file).read_text()
+    assert "AWS_ENDPOINT_URL" not in environment
+
+
+def test_the_cli_knows_who_it_is(aws):
+    assert aws("sts", "get-caller-identity")["Account"] == ACCOUNT
+
+
+def test_the_cli_makes_a_thing_and_lists_it(aws, name):
+    made = aws("iot", "create-thing", "--thing-name", name, "--attribute-payload", "attributes={a=1}")
+    assert made["thingName"] == name
+    assert aws("iot", "describe-thing", "--thing-name", name)["attributes"] == {"a": "1"}
+    listed = aws("iot", "list-things", "--page-size", "2")["things"]
+    assert name in {thing["thingName"] for thing in listed}
+    aws("iot", "delete-thing", "--thing-name", name)
+    assert "ResourceNotFoundException" in aws("iot", "describe-thing", "--thing-name", name, status=254)
+
+
+def test_the_cli_makes_a_certificate_with_files(aws, name, tmp_path):
+    made = aws("iot", "create-keys-and-certificate", "--set-as-active", "--certificate-pem-outfile", tmp_path / "c.pem",
+               "--private-key-outfile", tmp_path / "k.pem")
+    assert (tmp_path / "c.pem").read_text() == made["certificatePem"]
+    assert "PRIVATE KEY" in (tmp_path / "k.pem").read_text()
+
+
+def test_the_cli_updates_and_reads_a_shadow(aws, name, tmp_path):
+    document = json.dumps({"state": {"desired": {"wait_time": 5}}})
+    aws("iot-data", "update-thing-shadow", "--thing-name", name, "--cli-binary-format", "raw-in-base64-out",
+        "--payload", document, tmp_path / "out")
+    assert json.loads((tmp_path / "out").read_text())["version"] == 1
+    aws("iot-data", "get-thing-shadow", "--thing-name", name, tmp_path / "out")
+    assert json.loads((tmp_path / "out").read_text())["state"] == {"desired": {"wait_time": 5}, "delta": {"wait_time": 5}}
+
+
+def test_the_cli_publishes(aws, connect, name):
+    sub = connect(name)
+    sub.subscribe(f"{name}/t")
+    aws("iot-data", "publish", "--topic", f"{name}/t", "--qos", "1", "--cli-binary-format", "raw-in-base64-out",
+        "--payload", "from the shell")
+    assert sub.message().payload == b"from the shell"
+
+
+def test_secrets_are_readable_by_their_owner_alone(server):
+    for file in server.data.rglob("*"):
+        if file.is_file() and (file.name == "credentials" or "key" in file.suffix or file.suffix == ".key"):
+            assert file.stat().st_mode & 0o077 == 0, file
+
+
+def test_secrets_are_never_logged(server, iot):
+    made = iot.create_keys_and_certificate(setAsActive=True)
+    log = server.log()
+    assert server.credentials[1] not in log
+    assert made["keyPair"]["PrivateKey"].splitlines()[1] not in log
+
+
+class TestDevice:
+    def test_one_step_makes_all_and_prints_the_command_that_connects(self, server, starling, iot, name, tmp_path):
+        printed = starling("device", name, "--out", str(tmp_path)).stdout
+        assert iot.describe_thing(thingName=name)["thingName"] == name
+        principal, = iot.list_thing_principals(thingName=name)["principals"]
+        assert iot.list_attached_policies(target=principal)["policies"]
+        for file in tmp_path.iterdir():
+            if "key" in file.name:
+                assert file.stat().st_mode & 0o077 == 0
+        command = next(line for line in printed.splitlines() if "mosquitto_pub" in line or "--endpoint" in line)
+        assert str(server.mqtt_port) in command
+        assert shlex.split(command)
+
+    def test_its_files_connect(self, server, starling, name, tmp_path):
+        starling("device", name, "--out", str(tmp_path))
+        cert, = (file for file in tmp_path.iterdir() if "BEGIN CERTIFICATE" in file.read_text() and name in file.name)
+        key, = (file for file in tmp_path.iterdir() if "PRIVATE KEY" in file.read_text())
+        from conftest import Device
+        from support.refused import connects
+        assert connects(server, Device(name, "", "", str(cert), str(key), "", ""), name)
+
+    def test_a_bad_name_is_told_with_what_would_be_right(self, starling):
+        result = starling("device", "no spaces please", status=1)
+        assert "no spaces please" in result.stderr and "a-zA-Z0-9" in result.stderr
+
+
+class TestKey:
+    def test_a_key_with_a_policy_may_do_that_alone(self, server, starling, name, tmp_path, fails):
+        document = {"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "iot:ListThings", "Resource": "*"}]}
+        (tmp_path / "policy.json").write_text(json.dumps(document))
+        printed = starling("key", "create", "--user", name[-20:], "--policy", str(tmp_path / "policy.json")).stdout
+        key = re.search(r"\bAKIA[A-Z0-9]{16}\b", printed)[0]
+        secret = re.search(r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])", printed)[0]
+        client = server.client("iot", key, secret)
+        client.list_things()
+        code, status, message = fails(client.create_thing, thingName=name)
+        assert status == 403 and code in ("AccessDeniedException", "ForbiddenException")
+        assert "iot:CreateThing" in message
+        assert key in starling("key", "list").stdout
+        starling("key", "delete", key)
+        assert wait_until(lambda: fails(client.list_things)[0] == "UnrecognizedClientException")
+
+
+class TestTelling:
+    def test_policy_explain_says_which_statement_decided(self, starling, fleet, name):
+        from conftest import allow
+        device = fleet.make(name, allow(("iot:Connect", "client/*"), ("iot:Publish", f"topic/{name}/mine")))
+        yes = starling("policy", "explain", "--principal", device.cert_id, "--action", "iot:Publish",
+                       "--resource", f"arn:aws:iot:{REGION}:{ACCOUNT}:topic/{name}/mine").stdout
+        assert "allowed" in yes.lower() and device.policy in yes
+        no = starling("policy", "explain", "--principal", device.cert_id, "--action", "iot:Publish",
+                      "--resource", f"arn:aws:iot:{REGION}:{ACCOUNT}:topic/other").stdout
+        assert "denied" in no.lower()
+
+    def test_status_names_ports_and_connections(self, server, starling, connect, name):
+        connect(name)
+        printed = starling("status").stdout
+        assert str(server.mqtt_port) in printed or "connections" in printed
+
+    def test_an_unknown_command_or_option_is_told(self):
+        for arguments in (["nonsense"], ["serve", "--no-such-option"], ["serve", "--mqtt-port", "99999"]):
+            result = subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=20)
+            assert result.returncode != 0
+            assert arguments[-1] in result.stderr
+
+    def test_help_lists_the_commands(self):
+        printed = subprocess.run([BINARY, "--help"], capture_output=True, text=True, timeout=20).stdout
+        for command in ("serve", "env", "device", "policy", "key", "status", "logs"):
+            assert command in printed
+
+
+def test_metrics_move(server, connect, name):
+    import requests
+
+    def figures():
+        text = requests.get(f"{server.url}/metrics", verify=server.ca_file, timeout=10).text
+        assert all(re.fullmatch(r"(# .*|[a-z_]+(\{.*\})? -?[0-9.e+]+)", line) for line in text.splitlines() if line), text
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line and not line.startswith("#"))
+
+    before = figures()
+    connect(name).publish(f"{name}/t", b"x")
+    assert figures() != before
+
+
+def test_the_demo_runs_as_a_person_runs_it(name):
+    started = time.monotonic()
+    result = subprocess.run([sys.executable, ROOT / "tests/demo/demo.py", "--once"], capture_output=True, text=True,
+                            timeout=55)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert 'send back state payload:{"state": {"reported": {"wait_time": 5}}}' in result.stdout
+    assert time.monotonic() - started < 50
