@@ -250,7 +250,7 @@ class Writer:
 
     def make_source(self):
         s = self.s
-        self.source += [f"/* Made from models/{s.name}.api by tools/generate.py. */", f'#include "generated/{self.file}.h"', "",
+        self.source += [f"/* Made from models/{s.name}.api by tools/generate.py. */", f'#include "{self.file}.h"', "",
                         "#include <stddef.h>", ""]
         self.source.append(f"static const ApiShape shapes[{len(s.shapes)}];")
         rows = [self.shape_table(shape) for shape in s.shapes.values()]

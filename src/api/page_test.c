@@ -1,0 +1,77 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "api/page.h"
+#include "api/sample.h"
+#include "base/encode.h"
+
+static void a_token_gives_its_key_back(void **state) {
+    (void)state;
+    Arena a = { 0 };
+    Str key = { (const uint8_t *)"a\0b/\xFF", 5 }, got;
+    assert_int_equal(page_token_read(&a, S("ListThings"), page_token(&a, S("ListThings"), key), &got), OK);
+    assert_true(str_eq(got, key));
+    assert_int_equal(page_token_read(&a, S("ListThings"), page_token(&a, S("ListThings"), S("")), &got), OK);
+    assert_true(got.len == 0);
+    assert_int_equal(page_token_read(&a, S("ListThings"), STR_NONE, &got), OK);
+    assert_null(got.ptr);
+    arena_free(&a);
+}
+
+static void a_token_opens_only_its_own_list(void **state) {
+    (void)state;
+    Arena a = { 0 };
+    Str token = page_token(&a, S("ListThings"), S("key")), got = S("untouched"), raw;
+    assert_int_equal(page_token_read(&a, S("ListPolicies"), token, &got), ERR_INVALID);
+    assert_int_equal(page_token_read(&a, S("ListThing"), page_token(&a, S("ListThings"), S("")), &got), ERR_INVALID);
+    for (size_t n = 1; n < token.len; n++)
+        assert_int_equal(page_token_read(&a, S("ListThings"), str_sub(token, 0, n), &got), ERR_INVALID);
+    assert_int_equal(base64_decode(&a, token, &raw), OK);
+    for (size_t i = 0; i < raw.len; i++) {
+        uint8_t *bent = arena_bytes(&a, raw.len);
+        memcpy(bent, raw.ptr, raw.len);
+        bent[i] ^= 1;
+        assert_int_equal(page_token_read(&a, S("ListThings"), base64_encode(&a, (Str){ bent, raw.len }), &got),
+                         ERR_INVALID);
+    }
+    assert_int_equal(page_token_read(&a, S("ListThings"), S("not base64 at all!"), &got), ERR_INVALID);
+    assert_true(str_eq(got, S("untouched")));
+    arena_free(&a);
+}
+
+static void a_handler_is_told_of_a_foreign_token(void **state) {
+    (void)state;
+    Arena a = { 0 };
+    Call c = { .op = api_op(&sample_service, S("ListJobs")), .arena = &a, .account = S("1"), .region = S("r") };
+    Call other = c;
+    other.account = S("2");
+    Str key, token = page_next(&c, S("type=x"), S("k7"));
+    assert_int_equal(page_begin(&c, S("type=x"), token, &key), OK);
+    assert_true(str_eq(key, S("k7")));
+    assert_int_equal(page_begin(&other, S("type=x"), token, &key), ERR_API);
+    assert_int_equal(page_begin(&c, S("type=y"), token, &key), ERR_API);
+    assert_ptr_equal(c.failure.error, SAMPLE_INVALID);
+    arena_free(&a);
+}
+
+static void sizes_stay_within_their_limits(void **state) {
+    (void)state;
+    assert_int_equal(page_size((OptInt){ 0 }, 25, 250), 25);
+    assert_int_equal(page_size((OptInt){ 0 }, 250, 100), 100);
+    assert_int_equal(page_size((OptInt){ true, 7 }, 25, 250), 7);
+    assert_int_equal(page_size((OptInt){ true, INT64_MAX }, 25, 250), 250);
+    assert_int_equal(page_size((OptInt){ true, -3 }, 25, 250), 1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_token_gives_its_key_back),
+        cmocka_unit_test(a_token_opens_only_its_own_list),
+        cmocka_unit_test(a_handler_is_told_of_a_foreign_token),
+        cmocka_unit_test(sizes_stay_within_their_limits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
