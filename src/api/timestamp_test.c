@@ -40,7 +40,7 @@ static void what_is_no_time_is_refused(void **state) {
     static const char *const bad[] = {
         "",
         "now",
-        
+
         "2015-",
         "2015-13-01",
         "2015-02-29T00:00:00Z",
