@@ -3,7 +3,7 @@ import struct
 
 import pytest
 from support import wire
-from support.wire import DISCONNECT, PUBACK, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, packet, properties, text
+from support.wire import PUBACK, PUBLISH, SUBSCRIBE, UNSUBSCRIBE, packet, properties, text
 
 MALFORMED, PROTOCOL_ERROR, PACKET_TOO_LARGE, TOPIC_INVALID = 0x81, 0x82, 0x95, 0x90
 

@@ -4,10 +4,9 @@ from conftest import allow
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from support import wire
 from support.mqtt import props
-from support.wire import (CONTENT_TYPE, CORRELATION, MAXIMUM_PACKET, MAXIMUM_QOS, MESSAGE_EXPIRY, PAYLOAD_FORMAT, PUBACK,
-                          PUBLISH, RECEIVE_MAXIMUM, RESPONSE_TOPIC, SERVER_KEEP_ALIVE, SESSION_EXPIRY, SUBSCRIBE,
-                          SUBSCRIPTION_ID, SUBSCRIPTION_ID_AVAILABLE, TOPIC_ALIAS, TOPIC_ALIAS_MAXIMUM, USER_PROPERTY,
-                          WILL_DELAY, packet, properties, text)
+from support.wire import (MAXIMUM_PACKET, MAXIMUM_QOS, PUBACK, RECEIVE_MAXIMUM, SERVER_KEEP_ALIVE, SESSION_EXPIRY,
+                          SUBSCRIBE, SUBSCRIPTION_ID, SUBSCRIPTION_ID_AVAILABLE, TOPIC_ALIAS, TOPIC_ALIAS_MAXIMUM,
+                          USER_PROPERTY, packet, properties, text)
 
 pytestmark = pytest.mark.both
 WEEK_S = 7 * 24 * 3600
