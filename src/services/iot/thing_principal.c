@@ -1,0 +1,189 @@
+/* Which principal is which thing's. A certificate may be that of many things, unless it is exclusive to one.
+ * Source: AWS IoT developer guide, "Exclusive thing"; botocore's iot model. */
+#include "api/page.h"
+#include "generated/iot.h"
+#include "generated/iot_records.h"
+#include "identity/directory.h"
+#include "services/env.h"
+#include "services/iot/certificate.h"
+
+enum { PAGE_MAX = 250 };
+static const Str EXCLUSIVE = STR_INIT("EXCLUSIVE_THING"), SHARED = STR_INIT("NON_EXCLUSIVE_THING");
+
+static Err thing_must_be(Call *c, Str thing_name) {
+    ThingRecord thing;
+    Err e = thing_record_get(c->txn, call_tenant(c), thing_name, c->arena, &thing);
+    if (e == ERR_NOT_FOUND) return api_fail(c, IOT_RESOURCE_NOT_FOUND, "Thing %.*s cannot be found.", PS(thing_name));
+    return e;
+}
+
+/* The principal as it is stored: a certificate's ARN in its one form. *id: STR_NONE for a Cognito identity. */
+static Err principal_of(Call *c, Str given, Str *stored, Str *id) {
+    Err e = iot_principal_certificate(c, given, id);
+    if (e == OK) *stored = id->ptr ? iot_certificate_arn(c, *id) : given;
+    return e;
+}
+
+/* DeleteThing and DeleteCertificate rely on there being no attachment: they lock the same. */
+static Err lock_both(Call *c, Str thing_name, Str certificate_id) {
+    Err e = thing_record_lock(c->txn, call_tenant(c), thing_name);
+    if (e == OK && certificate_id.ptr) e = certificate_record_lock(c->txn, call_tenant(c), certificate_id);
+    return e;
+}
+
+/* Against what is attached already. *same: this very attachment is there. */
+static Err check_attached(Call *c, Str thing_name, Str principal, Str type, bool *same) {
+    RecordScan *scan;
+    Err e = thing_principal_record_scan_by_principal(c->txn, call_tenant(c), principal, STR_NONE, false, &scan),
+        bad = OK;
+    if (e != OK) return e;
+    ThingPrincipalRecord r;
+    while (bad == OK && thing_principal_record_next(scan, c->arena, &r)) {
+        bool this_thing = str_eq(r.thing_name, thing_name), alike = str_eq(r.thing_principal_type, type);
+        if (this_thing && alike)
+            *same = true;
+        else if (this_thing)
+            bad = api_fail(c, IOT_INVALID_REQUEST,
+                           "The principal is attached to thing %.*s as %.*s already; detach it first", PS(thing_name),
+                           PS(r.thing_principal_type));
+        else if (str_eq(r.thing_principal_type, EXCLUSIVE))
+            bad = api_fail(c, IOT_INVALID_REQUEST, "The principal is exclusively attached to thing %.*s",
+                           PS(r.thing_name));
+        else if (str_eq(type, EXCLUSIVE))
+            bad = api_fail(c, IOT_INVALID_REQUEST,
+                           "The principal is attached to thing %.*s, so it cannot be exclusive to thing %.*s",
+                           PS(r.thing_name), PS(thing_name));
+    }
+    e = record_scan_end(scan);
+    return bad != OK ? bad : e;
+}
+
+Err iot_attach_thing_principal(Call *c, const IotAttachThingPrincipalIn *in, IotAttachThingPrincipalOut *out) {
+    (void)out;
+    Str type = in->thing_principal_type.len ? in->thing_principal_type : SHARED, principal, id;
+    bool same = false;
+    Err e = thing_must_be(c, in->thing_name);
+    if (e == OK) e = principal_of(c, in->principal, &principal, &id);
+    if (e == OK) e = lock_both(c, in->thing_name, id);
+    if (e == OK) e = check_attached(c, in->thing_name, principal, type, &same);
+    if (e != OK || same) return e;
+    e = thing_principal_record_put(c->txn, call_tenant(c),
+                                   &(ThingPrincipalRecord){ .thing_name = in->thing_name,
+                                                            .principal = principal,
+                                                            .thing_principal_type = type,
+                                                            .created_ms = c->now_ms });
+    if (e == OK && id.ptr) iot_certificate_changed(c, id);
+    return e;
+}
+
+Err iot_detach_thing_principal(Call *c, const IotDetachThingPrincipalIn *in, IotDetachThingPrincipalOut *out) {
+    (void)out;
+    Str principal, id;
+    Err e = thing_must_be(c, in->thing_name);
+    if (e == OK) e = principal_of(c, in->principal, &principal, &id);
+    if (e == OK) e = lock_both(c, in->thing_name, id);
+    if (e == OK) e = thing_principal_record_delete(c->txn, call_tenant(c), in->thing_name, principal);
+    if (e == ERR_NOT_FOUND)
+        return api_fail(c, IOT_RESOURCE_NOT_FOUND, "The principal is not attached to thing %.*s", PS(in->thing_name));
+    if (e == OK && id.ptr) iot_certificate_changed(c, id);
+    return e;
+}
+
+/* Lists: of a thing's principals or a principal's things; one walk for both versions of the operation. */
+typedef struct {
+    Str filters, next;
+    ThingPrincipalRecord *items;
+    size_t n, most;
+} Page;
+
+static Err page_fill(Call *c, Page *p, RecordScan *scan, Str type) {
+    p->items = arena_array(c->arena, ThingPrincipalRecord, p->most);
+    Str last = STR_NONE;
+    ThingPrincipalRecord r;
+    while (thing_principal_record_next(scan, c->arena, &r)) {
+        if (type.len && !str_eq(type, r.thing_principal_type)) continue;
+        if (p->n == p->most) {
+            p->next = page_next(c, p->filters, last);
+            break;
+        }
+        p->items[p->n++] = r;
+        if (p->n == p->most) last = record_scan_position(scan, c->arena);
+    }
+    return record_scan_end(scan);
+}
+
+static Err principals_of(Call *c, Str thing_name, Str type, Str token, OptInt asked, Page *out) {
+    ThingRecord thing;
+    Err e = thing_record_get(c->txn, call_tenant(c), thing_name, c->arena, &thing);
+    if (e == ERR_NOT_FOUND) /* Source: observed with boto3 (moto's test of list_thing_principals) */
+        return api_fail(c, IOT_RESOURCE_NOT_FOUND,
+                        "Failed to list principals for thing %.*s because the thing does not exist in your account",
+                        PS(thing_name));
+    Page p = { .filters = str_format(c->arena, "%.*s/%.*s", PS(thing_name), PS(type)),
+               .most = page_size(asked, PAGE_MAX, PAGE_MAX) };
+    Str after;
+    RecordScan *scan;
+    if (e == OK) e = page_begin(c, p.filters, token, &after);
+    if (e == OK) e = thing_principal_record_scan_of_thing_name(c->txn, call_tenant(c), thing_name, after, false, &scan);
+    if (e == OK) e = page_fill(c, &p, scan, type);
+    if (e == OK) *out = p;
+    return e;
+}
+
+static Err things_of(Call *c, Str given, Str type, Str token, OptInt asked, Page *out) {
+    Str principal, id, after;
+    Err e = principal_of(c, given, &principal, &id);
+    if (e != OK) return e;
+    Page p = { .filters = str_format(c->arena, "%.*s/%.*s", PS(principal), PS(type)),
+               .most = page_size(asked, PAGE_MAX, PAGE_MAX) };
+    RecordScan *scan;
+    e = page_begin(c, p.filters, token, &after);
+    if (e == OK) e = thing_principal_record_scan_by_principal(c->txn, call_tenant(c), principal, after, false, &scan);
+    if (e == OK) e = page_fill(c, &p, scan, type);
+    if (e == OK) *out = p;
+    return e;
+}
+
+Err iot_list_thing_principals(Call *c, const IotListThingPrincipalsIn *in, IotListThingPrincipalsOut *out) {
+    Page p;
+    Err e = principals_of(c, in->thing_name, STR_NONE, in->next_token, in->max_results, &p);
+    if (e != OK) return e;
+    out->principals = (StrList){ arena_array(c->arena, Str, p.n), p.n, true };
+    for (size_t i = 0; i < p.n; i++) out->principals.items[i] = p.items[i].principal;
+    out->next_token = p.next;
+    return OK;
+}
+
+Err iot_list_thing_principals_v2(Call *c, const IotListThingPrincipalsV2In *in, IotListThingPrincipalsV2Out *out) {
+    Page p;
+    Err e = principals_of(c, in->thing_name, in->thing_principal_type, in->next_token, in->max_results, &p);
+    if (e != OK) return e;
+    IotThingPrincipalObject *items = arena_array(c->arena, IotThingPrincipalObject, p.n);
+    for (size_t i = 0; i < p.n; i++)
+        items[i] = (IotThingPrincipalObject){ p.items[i].principal, p.items[i].thing_principal_type };
+    out->thing_principal_objects = (IotThingPrincipalObjects){ items, p.n, true };
+    out->next_token = p.next;
+    return OK;
+}
+
+Err iot_list_principal_things(Call *c, const IotListPrincipalThingsIn *in, IotListPrincipalThingsOut *out) {
+    Page p;
+    Err e = things_of(c, in->principal, STR_NONE, in->next_token, in->max_results, &p);
+    if (e != OK) return e;
+    out->things = (StrList){ arena_array(c->arena, Str, p.n), p.n, true };
+    for (size_t i = 0; i < p.n; i++) out->things.items[i] = p.items[i].thing_name;
+    out->next_token = p.next;
+    return OK;
+}
+
+Err iot_list_principal_things_v2(Call *c, const IotListPrincipalThingsV2In *in, IotListPrincipalThingsV2Out *out) {
+    Page p;
+    Err e = things_of(c, in->principal, in->thing_principal_type, in->next_token, in->max_results, &p);
+    if (e != OK) return e;
+    IotPrincipalThingObject *items = arena_array(c->arena, IotPrincipalThingObject, p.n);
+    for (size_t i = 0; i < p.n; i++)
+        items[i] = (IotPrincipalThingObject){ p.items[i].thing_name, p.items[i].thing_principal_type };
+    out->principal_thing_objects = (IotPrincipalThingObjects){ items, p.n, true };
+    out->next_token = p.next;
+    return OK;
+}
