@@ -5,6 +5,7 @@ libFuzzer finds its way from any bytes; seeds only spare it what takes long to g
 """
 import hashlib
 import pathlib
+import subprocess
 import sys
 
 
@@ -61,7 +62,36 @@ def frame(opcode: int, payload: bytes) -> bytes:
     return bytes([opcode]) + length + key + bytes(b ^ key[i % 4] for i, b in enumerate(payload))
 
 
+def certificates() -> list[bytes]:
+    """A CA's certificate and a signing request, PEM and DER, of this run's keys."""
+    seeds = []
+    for form in ("PEM", "DER"):
+        for kind in (["-x509", "-days", "36500", "-addext", "subjectAltName=DNS:a,IP:127.0.0.1"], ["-new"]):
+            seeds.append(subprocess.run(
+                ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "/dev/null",
+                 "-subj", "/C=US/O=Example/CN=device-1/serialNumber=7", "-outform", form, *kind],
+                check=True, capture_output=True).stdout)
+    return seeds
+
+
+SCOPE = b"AKIDEXAMPLE/20260102/us-east-1/iotdata/aws4_request"
+POLICY = b"""{"Version":"2012-10-17","Statement":[{"Sid":"s","Effect":"Allow","Action":["iot:Pub*","iot:Receive"],
+"Resource":"arn:aws:iot:us-east-1:123456789012:topic/a/${iot:ClientId}","Condition":{"ForAnyValue:StringLike":
+{"iot:Connection.Thing.ThingName":["t*","${iot:Certificate.Subject.CommonName}"]},"Bool":{"aws:SecureTransport":"true"}}},
+{"Effect":"Deny","NotAction":"iot:*","NotResource":["*"],"Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"},
+"NumericLessThan":{"a:b":5},"DateGreaterThan":{"aws:CurrentTime":"2026-01-02T03:04:05Z"}}}]}"""
+
 SEEDS = {
+    "policy": [b"\0" + POLICY, b"\1" + POLICY],
+    "shadow": [b'{"state":{"desired":{"a":1,"b":{"c":[1,null]}},"reported":{"a":2}},"clientToken":"t"}\n'
+               b'{"state":{"reported":{"a":1,"b":null}},"version":1}\n{"state":{"desired":null}}'],
+    "sigv4": [b"GET /things/t/shadow?name=a HTTP/1.1\r\nHost: h\r\nX-Amz-Date: 20260102T030405Z\r\nAuthorization: "
+              b"AWS4-HMAC-SHA256 Credential=" + SCOPE + b", SignedHeaders=host;x-amz-date, Signature=" + b"0" * 64
+              + b"\r\n\r\n",
+              b"GET /mqtt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=" + SCOPE.replace(b"/", b"%2F")
+              + b"&X-Amz-Date=20260102T030405Z&X-Amz-Expires=300&X-Amz-SignedHeaders=host&X-Amz-Signature=" + b"0" * 64
+              + b"&X-Amz-Security-Token=a%2Fb HTTP/1.1\r\nHost: h\r\n\r\n"],
+    "x509": certificates,
     "mqtt": mqtt(),
     "props": [bytes([t]) + s for t, s in (
         (0, PROPS["message"] + b"\x18\0\0\0\x07"), (1, PROPS["connect"]), (2, PROPS["connack"]),
@@ -84,8 +114,10 @@ SEEDS = {
 def main() -> None:
     for name, seeds in SEEDS.items():
         folder = pathlib.Path(sys.argv[1]) / name
+        if folder.exists() and callable(seeds):
+            continue  # made once, not anew each time
         folder.mkdir(parents=True, exist_ok=True)
-        for seed in seeds:
+        for seed in seeds() if callable(seeds) else seeds:
             (folder / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)
 
 
