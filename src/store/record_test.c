@@ -228,6 +228,38 @@ static void a_cut_key_is_not_read(void **state) {
     arena_free(&a);
 }
 
+/* What is on disk today is on disk for ever: a change here is a change that old data does not open with. */
+static void the_bytes_of_keys_and_values_stay_as_they_are(void **state) {
+    (void)state;
+    Arena a = { 0 };
+    Str items[2];
+    StrPair pairs[1];
+    New new = sample(items, pairs);
+    static const Str value = STR_INIT("\x01"
+                                      "\x08\x05"                 /* 2: -3 */
+                                      "\x0D\x3F\xE0\0\0\0\0\0\0" /* 3: 0.5 */
+                                      "\x10\x01"                 /* 4: true */
+                                      "\x16\x08\x03"
+                                      "one"
+                                      "\x03"
+                                      "two" /* 5 */
+                                      "\x1A\x0A\x03"
+                                      "key"
+                                      "\x05"
+                                      "value" /* 6 */
+                                      "\xA2\x1F\x05"
+                                      "bytes"); /* 1000 */
+    static const Str key = STR_INIT("acc\0\x01"
+                                    "re\0\xFFg\0\x01"
+                                    "r\0\x01"
+                                    "\0"
+                                    "name\0\x01"
+                                    "\x80\0\0\0\0\0\0\x07");
+    assert_true(str_eq(record_encode(&new_type, &new, &a), value));
+    assert_true(str_eq(key_of((Tenant){ S("acc"), S("re\0g") }, S("name"), 7, &a), key));
+    arena_free(&a);
+}
+
 static void a_value_that_is_damaged_in_the_store_is_reported(void **state) {
     (void)state;
     Arena a = { 0 };
@@ -262,6 +294,7 @@ int main(void) {
         cmocka_unit_test(wrong_formats_are_corrupt),
         cmocka_unit_test(keys_order_as_their_parts_do_and_read_back),
         cmocka_unit_test(a_cut_key_is_not_read),
+        cmocka_unit_test(the_bytes_of_keys_and_values_stay_as_they_are),
         cmocka_unit_test(a_value_that_is_damaged_in_the_store_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,8 +4,11 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -279,6 +282,51 @@ static void two_that_lock_a_key_conflict(void **state) {
     assert_null(peek(b, S("parent")).ptr); /* a lock writes nothing */
     assert_null(peek(b, S("parent/1")).ptr);
     assert_true(str_eq(peek(b, S("parent/2")), S("")));
+}
+
+enum { MOVERS = 4, MOVES = 400, ACCOUNTS = 3 };
+
+/* Moves one from an account to another, by reading and writing both, until it wins. */
+static void *mover_main(void *arg) {
+    Bench *b = arg;
+    static const char *const accounts[ACCOUNTS] = { "a", "b", "c" };
+    Arena arena = { 0 };
+    for (int i = 0; i < MOVES; i++) {
+        for (Err e = ERR_CONFLICT; e == ERR_CONFLICT;) {
+            Str keys[2] = { str_c(accounts[i % ACCOUNTS]), str_c(accounts[(i + 1) % ACCOUNTS]) }, values[2];
+            int64_t from, to;
+            Txn *t;
+            e = txn_begin(b->store, &t);
+            if (e == OK) e = txn_multi_get(t, keys, 2, &arena, values);
+            if (e == OK) e = str_to_i64(values[0], &from);
+            if (e == OK) e = str_to_i64(values[1], &to);
+            if (e == OK) e = txn_put(t, keys[0], str_format(&arena, "%lld", (long long)from - 1));
+            if (e == OK) e = txn_put(t, keys[1], str_format(&arena, "%lld", (long long)to + 1));
+            if (e == OK) e = txn_add(t, S("moves"), 1);
+            e = e == OK ? txn_commit(t, false) : (txn_abort(t), e);
+            if (e != OK && e != ERR_CONFLICT) abort();
+            arena_reset(&arena);
+        }
+    }
+    arena_free(&arena);
+    return NULL;
+}
+
+static int64_t counter(Bench *b, Str key);
+
+static void threads_that_change_the_same_keys_lose_no_update(void **state) {
+    Bench *b = *state;
+    pthread_t threads[MOVERS];
+    put(b, S("a"), S("100"));
+    put(b, S("b"), S("100"));
+    put(b, S("c"), S("100"));
+    for (int i = 0; i < MOVERS; i++) assert_int_equal(pthread_create(&threads[i], NULL, mover_main, b), 0);
+    for (int i = 0; i < MOVERS; i++) pthread_join(threads[i], NULL);
+    /* each thread leaves one more move from the first to the second than comes back round */
+    assert_true(str_eq(peek(b, S("a")), S("96")));
+    assert_true(str_eq(peek(b, S("b")), S("104")));
+    assert_true(str_eq(peek(b, S("c")), S("100")));
+    assert_int_equal(counter(b, S("moves")), MOVERS * MOVES);
 }
 
 static int64_t counter(Bench *b, Str key) {
@@ -567,6 +615,38 @@ static void a_log_cut_short_at_its_end_opens(void **state) {
     assert_null(peek(b, S("k1999")).ptr);
 }
 
+/* A limit on the size of files stands for a disk that is full. */
+static void a_write_that_the_disk_refuses_fails_and_what_was_there_stays(void **state) {
+    Bench *b = *state;
+    enum { LIMIT = 200 << 10 };
+    struct rlimit before, full;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    full = (struct rlimit){ LIMIT, before.rlim_max };
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+    char name[16];
+    static const uint8_t value[1000] = { 1 };
+    int n = 0;
+    Err e = OK;
+    for (; e == OK && n < 1000; n++) {
+        Txn *t = begin(b);
+        snprintf(name, sizeof name, "k%d", n);
+        assert_int_equal(txn_put(t, str_c(name), (Str){ value, sizeof value }), OK);
+        e = txn_commit(t, true);
+    }
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, handler);
+    assert_int_equal(e, ERR_IO);
+    assert_true(n > 50);
+    store_close(b->store);
+    bench_open(b);
+    for (int i = 0; i < n - 1; i++) {
+        snprintf(name, sizeof name, "k%d", i);
+        assert_int_equal(peek(b, str_c(name)).len, sizeof value);
+    }
+    put(b, S("after"), S("room again"));
+}
+
 static void a_damaged_or_lost_manifest_is_refused(void **state) {
     Bench *b = *state;
     fill(b);
@@ -625,6 +705,7 @@ int main(void) {
         ON_BOTH(a_commit_that_read_what_another_changed_conflicts),
         ON_BOTH(a_commit_that_only_peeked_or_scanned_does_not_conflict),
         ON_BOTH(two_that_lock_a_key_conflict),
+        ON_BOTH(threads_that_change_the_same_keys_lose_no_update),
         ON_BOTH(counters_add_up_without_conflicts),
         ON_BOTH(a_prefix_ends_before_the_next_one),
         ON_BOTH(a_scan_may_write_what_it_walks),
@@ -635,6 +716,7 @@ int main(void) {
         ON_DISK(a_second_opening_of_a_directory_says_who_holds_it),
         ON_DISK(a_damaged_log_is_refused_and_can_be_salvaged),
         ON_DISK(a_log_cut_short_at_its_end_opens),
+        ON_DISK(a_write_that_the_disk_refuses_fails_and_what_was_there_stays),
         ON_DISK(a_damaged_or_lost_manifest_is_refused),
         ON_DISK(a_lost_or_damaged_table_is_refused_or_reported_by_the_read),
     };
