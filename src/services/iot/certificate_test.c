@@ -129,9 +129,9 @@ static Str must_register_ca(Test *t) {
 
 static Str must_create(Test *t, bool active) {
     IotCreateKeysAndCertificateOut out;
-    assert_int_equal(FIXTURE_CALL(&t->f, "CreateKeysAndCertificate",
-                                  (&(IotCreateKeysAndCertificateIn){ { true, active } }), &out),
-                     OK);
+    assert_int_equal(
+        FIXTURE_CALL(&t->f, "CreateKeysAndCertificate", (&(IotCreateKeysAndCertificateIn){ { true, active } }), &out),
+        OK);
     return out.certificate_id;
 }
 
@@ -161,9 +161,9 @@ static Err delete_certificate(Test *t, Str id, bool force) {
 static void keys_and_certificate_belong_together(void **state) {
     Test *t = *state;
     IotCreateKeysAndCertificateOut out;
-    assert_int_equal(FIXTURE_CALL(&t->f, "CreateKeysAndCertificate", (&(IotCreateKeysAndCertificateIn){ { true, true } }),
-                                  &out),
-                     OK);
+    assert_int_equal(
+        FIXTURE_CALL(&t->f, "CreateKeysAndCertificate", (&(IotCreateKeysAndCertificateIn){ { true, true } }), &out),
+        OK);
     assert_int_equal(t->f.outbox_n, 1); /* the directory is told */
     CertInfo info;
     Str why;
@@ -226,11 +226,11 @@ static void registering_needs_an_active_ca_that_signed(void **state) {
     assert_int_equal(register_ca(t, false, S("SNI_ONLY"), STR_NONE, &ca), OK);
     e = FIXTURE_CALL(&t->f, "RegisterCertificate", &in, &out);
     assert_true(fails(t, e, "CertificateStateException", "not ACTIVE"));
-    assert_int_equal(fixture_call(&t->f, "UpdateCACertificate",
-                                  &(IotUpdateCACertificateIn){ .certificate_id = ca.certificate_id,
-                                                               .new_status = S("ACTIVE") },
-                                  NULL, 0),
-                     OK);
+    assert_int_equal(
+        fixture_call(&t->f, "UpdateCACertificate",
+                     &(IotUpdateCACertificateIn){ .certificate_id = ca.certificate_id, .new_status = S("ACTIVE") },
+                     NULL, 0),
+        OK);
     in.ca_certificate_pem = STR_NONE;
     assert_int_equal(FIXTURE_CALL(&t->f, "RegisterCertificate", &in, &out), OK);
     IotCertificateDescription d = describe(t, out.certificate_id);
@@ -284,15 +284,16 @@ static void deleting_wants_it_inactive_and_unused(void **state) {
     put_thing(t, S("pump"));
     assert_int_equal(attach(t, S("pump"), arn_of(t, id), STR_NONE), OK);
     assert_int_equal(update(t, id, S("INACTIVE")), OK);
-    assert_true(fails(t, delete_certificate(t, id, true), "DeleteConflictException", "Things must be detached before deletion"));
+    assert_true(fails(t, delete_certificate(t, id, true), "DeleteConflictException",
+                      "Things must be detached before deletion"));
     assert_int_equal(detach(t, S("pump"), arn_of(t, id)), OK);
     Txn *txn = fixture_txn(&t->f);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(policy_attachment_record_put(
-                             txn, TENANT,
-                             &(PolicyAttachmentRecord){ .target = arn_of(t, id),
-                                                        .policy_name = str_format(&t->f.arena, "p%d", i) }),
-                         OK);
+        assert_int_equal(
+            policy_attachment_record_put(
+                txn, TENANT,
+                &(PolicyAttachmentRecord){ .target = arn_of(t, id), .policy_name = str_format(&t->f.arena, "p%d", i) }),
+            OK);
     fixture_commit(&t->f, txn);
     assert_true(fails(t, delete_certificate(t, id, false), "DeleteConflictException", "policies must be detached"));
     assert_int_equal(delete_certificate(t, id, true), OK);
@@ -344,9 +345,9 @@ static void certificates_are_listed_by_their_ca(void **state) {
                          OK);
     }
     IotListCertificatesByCAOut out;
-    assert_int_equal(FIXTURE_CALL(&t->f, "ListCertificatesByCA", (&(IotListCertificatesByCAIn){ .ca_certificate_id = ca }),
-                                  &out),
-                     OK);
+    assert_int_equal(
+        FIXTURE_CALL(&t->f, "ListCertificatesByCA", (&(IotListCertificatesByCAIn){ .ca_certificate_id = ca }), &out),
+        OK);
     assert_int_equal(out.certificates.n, 3);
     assert_int_equal(out.next_marker.len, 0);
 }
@@ -415,25 +416,25 @@ static void a_ca_is_described_updated_listed_and_deleted(void **state) {
     assert_true(str_eq(d.certificate_description->certificate_mode, S("SNI_ONLY")));
     assert_null(d.registration_config);
     IotRegistrationConfig config = { .role_arn = S("arn:aws:iam::123456789012:role/r"), .template_name = S("t") };
-    assert_int_equal(update_ca(t, (IotUpdateCACertificateIn){ .certificate_id = id, .registration_config = &config }), OK);
+    assert_int_equal(update_ca(t, (IotUpdateCACertificateIn){ .certificate_id = id, .registration_config = &config }),
+                     OK);
     assert_true(str_eq(describe_ca(t, id).registration_config->template_name, S("t")));
     IotListCACertificatesOut list;
-    assert_int_equal(FIXTURE_CALL(&t->f, "ListCACertificates", (&(IotListCACertificatesIn){ .template_name = S("u") }),
-                                  &list),
-                     OK);
+    assert_int_equal(
+        FIXTURE_CALL(&t->f, "ListCACertificates", (&(IotListCACertificatesIn){ .template_name = S("u") }), &list), OK);
     assert_int_equal(list.certificates.n, 0);
-    assert_int_equal(FIXTURE_CALL(&t->f, "ListCACertificates", (&(IotListCACertificatesIn){ .template_name = S("t") }),
-                                  &list),
-                     OK);
+    assert_int_equal(
+        FIXTURE_CALL(&t->f, "ListCACertificates", (&(IotListCACertificatesIn){ .template_name = S("t") }), &list), OK);
     assert_int_equal(list.certificates.n, 1);
     assert_int_equal(
-        update_ca(t, (IotUpdateCACertificateIn){ .certificate_id = id, .remove_auto_registration = { true, true } }), OK);
+        update_ca(t, (IotUpdateCACertificateIn){ .certificate_id = id, .remove_auto_registration = { true, true } }),
+        OK);
     d = describe_ca(t, id);
     assert_null(d.registration_config);
     assert_true(str_eq(d.certificate_description->auto_registration_status, S("DISABLE")));
     IotDeleteCACertificateIn del = { id };
-    assert_true(fails(t, fixture_call(&t->f, "DeleteCACertificate", &del, NULL, 0), "CertificateStateException",
-                      "not ACTIVE"));
+    assert_true(
+        fails(t, fixture_call(&t->f, "DeleteCACertificate", &del, NULL, 0), "CertificateStateException", "not ACTIVE"));
     assert_int_equal(update_ca(t, (IotUpdateCACertificateIn){ .certificate_id = id, .new_status = S("INACTIVE") }), OK);
     assert_int_equal(fixture_call(&t->f, "DeleteCACertificate", &del, NULL, 0), OK);
     assert_true(fails(t, fixture_call(&t->f, "DeleteCACertificate", &del, NULL, 0), "ResourceNotFoundException", ""));
@@ -466,9 +467,9 @@ static void things_and_principals_find_each_other(void **state) {
     assert_int_equal(FIXTURE_CALL(&t->f, "ListPrincipalThings", &first, &things), OK);
     assert_true(things.things.n == 1 && str_eq(things.things.items[0], S("b")) && !things.next_token.len);
     IotListThingPrincipalsOut principals;
-    assert_int_equal(FIXTURE_CALL(&t->f, "ListThingPrincipals", (&(IotListThingPrincipalsIn){ .thing_name = S("a") }),
-                                  &principals),
-                     OK);
+    assert_int_equal(
+        FIXTURE_CALL(&t->f, "ListThingPrincipals", (&(IotListThingPrincipalsIn){ .thing_name = S("a") }), &principals),
+        OK);
     assert_int_equal(principals.principals.n, 2);
     Err e = FIXTURE_CALL(&t->f, "ListThingPrincipals", (&(IotListThingPrincipalsIn){ .thing_name = S("none") }),
                          &principals);
@@ -498,8 +499,8 @@ static void an_exclusive_certificate_has_one_thing(void **state) {
     assert_int_equal(attach(t, S("b"), arn, STR_NONE), OK);
     assert_true(fails(t, attach(t, S("a"), arn, exclusive), "InvalidRequestException", "cannot be exclusive"));
     IotListThingPrincipalsV2Out of_thing;
-    assert_int_equal(FIXTURE_CALL(&t->f, "ListThingPrincipalsV2", (&(IotListThingPrincipalsV2In){ .thing_name = S("b") }),
-                                  &of_thing),
+    assert_int_equal(FIXTURE_CALL(&t->f, "ListThingPrincipalsV2",
+                                  (&(IotListThingPrincipalsV2In){ .thing_name = S("b") }), &of_thing),
                      OK);
     assert_true(of_thing.thing_principal_objects.n == 1 &&
                 str_eq(of_thing.thing_principal_objects.items[0].principal, arn));
@@ -510,7 +511,8 @@ static void every_endpoint_is_this_host(void **state) {
     IotDescribeEndpointOut out;
     static const char *const types[] = { "iot:Data", "iot:Data-ATS", "iot:CredentialProvider", "iot:Jobs" };
     for (size_t i = 0; i < 4; i++) {
-        assert_int_equal(FIXTURE_CALL(&t->f, "DescribeEndpoint", (&(IotDescribeEndpointIn){ str_c(types[i]) }), &out), OK);
+        assert_int_equal(FIXTURE_CALL(&t->f, "DescribeEndpoint", (&(IotDescribeEndpointIn){ str_c(types[i]) }), &out),
+                         OK);
         assert_true(str_eq(out.endpoint_address, S("localhost")));
     }
     assert_int_equal(FIXTURE_CALL(&t->f, "DescribeEndpoint", (&(IotDescribeEndpointIn){ STR_NONE }), &out), OK);
