@@ -26,7 +26,7 @@ def csr_pem(common_name, key):
 
 
 def named(common_name):
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
 
 
 def certificate(common_name, key, issuer=None, issuer_key=None, ca=False, from_days=-1, to_days=365):

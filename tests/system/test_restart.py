@@ -77,7 +77,7 @@ def test_sessions_their_subscriptions_and_messages_are_there_again(own, again, n
 def test_retained_messages_are_there_again(own, again, name):
     with wire.plain_wire(own) as pub:
         pub.connect(name)
-        assert pub.publish(f"{name}/r", b"kept", retain=True) in (0, 0x10)
+        assert pub.publish(f"{name}/r", b"kept", retain=True) == 0
     again()
     with wire.plain_wire(own) as sub:
         sub.connect(name)
