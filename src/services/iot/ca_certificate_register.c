@@ -4,6 +4,7 @@
 #include "generated/iot.h"
 #include "identity/x509.h"
 #include "services/iot/ca_certificate.h"
+#include "services/iot/registry.h"
 
 enum { SAME_SUBJECT_MAX = 10 }; /* Source: AWS IoT Core quotas */
 
@@ -63,16 +64,11 @@ static Err check_new(Call *c, const CertInfo *ca) {
     return e;
 }
 
-static StrMap tags_map(Call *c, const IotTagList *tags) {
-    StrMap map = { arena_array(c->arena, StrPair, tags->n), tags->n, tags->set };
-    for (size_t i = 0; i < tags->n; i++)
-        map.items[i] = (StrPair){ tags->items[i].key, tags->items[i].value.ptr ? tags->items[i].value : S("") };
-    return map;
-}
-
 Err iot_register_ca_certificate(Call *c, const IotRegisterCACertificateIn *in, IotRegisterCACertificateOut *out) {
     CertInfo ca;
+    StrMap tags;
     Err e = parse_ca(c, in->ca_certificate, &ca);
+    if (e == OK) e = tags_from(c, &in->tags, &tags);
     if (e == OK) e = iot_ca_check_config(c, in->registration_config);
     if (e == OK) e = check_proof(c, in, &ca);
     if (e == OK) e = check_new(c, &ca);
@@ -90,7 +86,7 @@ Err iot_register_ca_certificate(Call *c, const IotRegisterCACertificateIn *in, I
                               .customer_version = 1,
                               .generation_id = rng_uuid(c->rng, c->arena),
                               .subject = ca.subject_der,
-                              .tags = tags_map(c, &in->tags) };
+                              .tags = tags };
     iot_ca_set_config(&r, in->registration_config);
     e = ca_certificate_record_insert(c->txn, call_tenant(c), &r);
     if (e == ERR_EXISTS) {

@@ -445,7 +445,7 @@ static void things_and_principals_find_each_other(void **state) {
     Str arn = arn_of(t, must_register(t, S("d"), S("ACTIVE")));
     put_thing(t, S("a"));
     put_thing(t, S("b"));
-    assert_true(fails(t, attach(t, S("none"), arn, STR_NONE), "ResourceNotFoundException", "Thing none"));
+    assert_true(fails(t, attach(t, S("none"), arn, STR_NONE), "ResourceNotFoundException", "none"));
     Str missing = arn_of(t, S("0000000000000000000000000000000000000000000000000000000000000000"));
     assert_true(fails(t, attach(t, S("a"), missing, STR_NONE), "ResourceNotFoundException",
                       "The certificate given in the principal does not exist."));

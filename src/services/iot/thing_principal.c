@@ -2,20 +2,11 @@
  * Source: AWS IoT developer guide, "Exclusive thing"; botocore's iot model. */
 #include "api/page.h"
 #include "generated/iot.h"
-#include "generated/iot_records.h"
-#include "identity/directory.h"
-#include "services/env.h"
 #include "services/iot/certificate.h"
+#include "services/iot/registry.h"
 
 enum { PAGE_MAX = 250 };
 static const Str EXCLUSIVE = STR_INIT("EXCLUSIVE_THING"), SHARED = STR_INIT("NON_EXCLUSIVE_THING");
-
-static Err thing_must_be(Call *c, Str thing_name) {
-    ThingRecord thing;
-    Err e = thing_record_get(c->txn, call_tenant(c), thing_name, c->arena, &thing);
-    if (e == ERR_NOT_FOUND) return api_fail(c, IOT_RESOURCE_NOT_FOUND, "Thing %.*s cannot be found.", PS(thing_name));
-    return e;
-}
 
 /* The principal as it is stored: a certificate's ARN in its one form. *id: STR_NONE for a Cognito identity. */
 static Err principal_of(Call *c, Str given, Str *stored, Str *id) {
@@ -62,7 +53,8 @@ Err iot_attach_thing_principal(Call *c, const IotAttachThingPrincipalIn *in, Iot
     (void)out;
     Str type = in->thing_principal_type.len ? in->thing_principal_type : SHARED, principal, id;
     bool same = false;
-    Err e = thing_must_be(c, in->thing_name);
+    ThingRecord thing;
+    Err e = thing_need(c, in->thing_name, &thing);
     if (e == OK) e = principal_of(c, in->principal, &principal, &id);
     if (e == OK) e = lock_both(c, in->thing_name, id);
     if (e == OK) e = check_attached(c, in->thing_name, principal, type, &same);
@@ -79,7 +71,8 @@ Err iot_attach_thing_principal(Call *c, const IotAttachThingPrincipalIn *in, Iot
 Err iot_detach_thing_principal(Call *c, const IotDetachThingPrincipalIn *in, IotDetachThingPrincipalOut *out) {
     (void)out;
     Str principal, id;
-    Err e = thing_must_be(c, in->thing_name);
+    ThingRecord thing;
+    Err e = thing_need(c, in->thing_name, &thing);
     if (e == OK) e = principal_of(c, in->principal, &principal, &id);
     if (e == OK) e = lock_both(c, in->thing_name, id);
     if (e == OK) e = thing_principal_record_delete(c->txn, call_tenant(c), in->thing_name, principal);
