@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "store/rocksdb/rocksdb.h"
 
@@ -117,6 +118,32 @@ static Err check_dir(const char *dir, Arena *arena, Listing *found, Str *why) {
     return OK;
 }
 
+static uint64_t log_number(const char *name) {
+    char *end;
+    uint64_t n = strtoull(name, &end, 10);
+    return end != name && strcmp(end, ".log") == 0 ? n : 0;
+}
+
+/* RocksDB keeps the log of a run that wrote nothing until the next flush: a server that is started often and
+ * written to seldom would gather them. The newest is in use. */
+static void remove_empty_logs(const char *dir) {
+    uint64_t newest = 0, n;
+    struct stat st;
+    char path[4096];
+    DIR *d = opendir(dir);
+    if (!d) return;
+    for (struct dirent *f; (f = readdir(d));)
+        if ((n = log_number(f->d_name)) > newest) newest = n;
+    rewinddir(d);
+    for (struct dirent *f; (f = readdir(d));) {
+        n = log_number(f->d_name);
+        if (n == 0 || n == newest) continue;
+        if (snprintf(path, sizeof path, "%s/%s", dir, f->d_name) >= (int)sizeof path) continue;
+        if (lstat(path, &st) == 0 && st.st_size == 0) unlink(path);
+    }
+    closedir(d);
+}
+
 Err rocks_open(const StoreOptions *o, Arena *arena, void **out, Str *why) {
     Listing found = { 0 };
     Err e = check_dir(o->dir, arena, &found, why);
@@ -136,6 +163,7 @@ Err rocks_open(const StoreOptions *o, Arena *arena, void **out, Str *why) {
         rocks_close(r);
         return explain(arena, o->dir, found.current, error, why);
     }
+    remove_empty_logs(o->dir);
     *out = r;
     return OK;
 }
