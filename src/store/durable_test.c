@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/rng.h"
+#include "store/store_fixture.h"
 #include "store/worker.h"
 
 /* Is what was acknowledged there after the process died? A child (this program, started again) writes through the
@@ -236,18 +237,6 @@ static int lost(Checker *c) {
     store_close(store);
     arena_free(&arena);
     return missing;
-}
-
-static void remove_dir(const char *dir) {
-    DIR *d = opendir(dir);
-    char path[512];
-    for (struct dirent *f; d && (f = readdir(d));) {
-        if (f->d_name[0] == '.') continue;
-        snprintf(path, sizeof path, "%s/%s", dir, f->d_name);
-        if (unlink(path) != 0) remove_dir(path);
-    }
-    if (d) closedir(d);
-    rmdir(dir);
 }
 
 static int lost_in_rounds(int rounds, bool power_cut, bool skip_sync) {
