@@ -62,6 +62,7 @@ def frame(opcode: int, payload: bytes) -> bytes:
     return bytes([opcode]) + length + key + bytes(b ^ key[i % 4] for i, b in enumerate(payload))
 
 
+<<<<<<< HEAD
 def certificates() -> list[bytes]:
     """A CA's certificate and a signing request, PEM and DER, of this run's keys."""
     seeds = []
@@ -92,6 +93,13 @@ SEEDS = {
               + b"&X-Amz-Date=20260102T030405Z&X-Amz-Expires=300&X-Amz-SignedHeaders=host&X-Amz-Signature=" + b"0" * 64
               + b"&X-Amz-Security-Token=a%2Fb HTTP/1.1\r\nHost: h\r\n\r\n"],
     "x509": certificates,
+=======
+API_BODY = (b'{"thingTypeName":"T","attributePayload":{"attributes":{"k":"v"},"merge":true},"tags":[{"Key":"a","Value":"b"}],'
+            b'"policyDocument":"{}","setAsActive":true,"expectedVersion":3,"clientToken":"x","nextToken":null,"maxResults":5}')
+SEEDS = {
+    "api": [which.to_bytes(2, "big") + b"/things/t/shadow\nname=s&maxResults=5&isAscendingOrder=true\ne30=\n" + body
+            for which in range(0, 4000, 97) for body in (API_BODY, b"")],
+>>>>>>> cdc7b5b (Fuzz target: any request to any operation)
     "mqtt": mqtt(),
     "props": [bytes([t]) + s for t, s in (
         (0, PROPS["message"] + b"\x18\0\0\0\x07"), (1, PROPS["connect"]), (2, PROPS["connack"]),
