@@ -1,4 +1,5 @@
 """The aws command line against the server, pointed at it by `starling env`; and starling's own commands."""
+import configparser
 import json
 import os
 import pathlib
@@ -117,21 +118,28 @@ class TestDevice:
         for file in tmp_path.iterdir():
             if "key" in file.name:
                 assert file.stat().st_mode & 0o077 == 0
-        command = next(line for line in printed.splitlines() if "mosquitto_pub" in line or "--endpoint" in line)
-        assert str(server.mqtt_port) in command
-        assert shlex.split(command)
+        command = next(line for line in printed.splitlines() if line.startswith("mosquitto_sub "))
+        assert str(server.mqtt_port) in shlex.split(command)
 
-    def test_its_files_connect(self, server, starling, name, tmp_path):
-        starling("device", name, "--out", str(tmp_path))
-        cert, = (file for file in tmp_path.iterdir() if "BEGIN CERTIFICATE" in file.read_text() and name in file.name)
-        key, = (file for file in tmp_path.iterdir() if "PRIVATE KEY" in file.read_text())
-        from conftest import Device
-        from support.refused import connects
-        assert connects(server, Device(name, "", "", str(cert), str(key), "", ""), name)
+    def test_the_printed_command_connects_as_it_stands(self, starling, iot, data, name, tmp_path):
+        printed = starling("device", name, "--out", str(tmp_path)).stdout
+        command = next(line for line in printed.splitlines() if line.startswith("mosquitto_sub "))
+        listener = subprocess.Popen([*shlex.split(command), "-C", "1"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                    text=True)
+        try:
+            for line in listener.stdout:
+                if "SUBACK" in line:
+                    break
+            data.publish(topic=f"{name}/hello", qos=1, payload=b"it works")
+            assert "it works" in listener.stdout.read()
+            assert listener.wait(20) == 0
+        finally:
+            listener.kill()
+            listener.wait()
 
     def test_a_bad_name_is_told_with_what_would_be_right(self, starling):
-        result = starling("device", "no spaces please", status=1)
-        assert "no spaces please" in result.stderr and "a-zA-Z0-9" in result.stderr
+        result = starling("device", "no spaces please", status=2)
+        assert "no spaces please" in result.stderr and "A-Z a-z 0-9 : _ -" in result.stderr
 
 
 class TestKey:
@@ -140,8 +148,9 @@ class TestKey:
             {"Effect": "Allow", "Action": "iot:ListThings", "Resource": "*"}]}
         (tmp_path / "policy.json").write_text(json.dumps(document))
         printed = starling("key", "create", "--user", name[-20:], "--policy", str(tmp_path / "policy.json")).stdout
-        key = re.search(r"\bAKIA[A-Z0-9]{16}\b", printed)[0]
-        secret = re.search(r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])", printed)[0]
+        made = configparser.ConfigParser()
+        made.read_string(printed)
+        key, secret = (made[name[-20:]][part] for part in ("aws_access_key_id", "aws_secret_access_key"))
         client = server.client("iot", key, secret)
         client.list_things()
         code, status, message = fails(client.create_thing, thingName=name)
@@ -156,17 +165,20 @@ class TestTelling:
     def test_policy_explain_says_which_statement_decided(self, starling, fleet, name):
         from conftest import allow
         device = fleet.make(name, allow(("iot:Connect", "client/*"), ("iot:Publish", f"topic/{name}/mine")))
-        yes = starling("policy", "explain", "--principal", device.cert_id, "--action", "iot:Publish",
-                       "--resource", f"arn:aws:iot:{REGION}:{ACCOUNT}:topic/{name}/mine").stdout
+        yes = starling("policy", "explain", device.cert_id, "iot:Publish", f"topic/{name}/mine").stdout
         assert "allowed" in yes.lower() and device.policy in yes
-        no = starling("policy", "explain", "--principal", device.cert_id, "--action", "iot:Publish",
-                      "--resource", f"arn:aws:iot:{REGION}:{ACCOUNT}:topic/other").stdout
-        assert "denied" in no.lower()
+        no = starling("policy", "explain", device.cert_file, "iot:Publish", "topic/other", status=3).stdout
+        assert "denied" in no.lower() and device.policy in no
 
     def test_status_names_ports_and_connections(self, server, starling, connect, name):
         connect(name)
         printed = starling("status").stdout
-        assert str(server.mqtt_port) in printed or "connections" in printed
+        assert f"{server.mqtt_port} MQTT" in printed and f"{server.https_port} HTTPS" in printed
+        assert str(server.process.pid) in printed and ACCOUNT in printed and REGION in printed
+
+    def test_logs_shows_lines(self, starling, connect, name):
+        connect(name)
+        assert starling("logs").stdout.strip()
 
     def test_an_unknown_command_or_option_is_told(self):
         for arguments in (["nonsense"], ["serve", "--no-such-option"], ["serve", "--mqtt-port", "99999"]):
