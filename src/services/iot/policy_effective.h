@@ -1,0 +1,17 @@
+/* The policies that decide what a principal may do: its own and those of its things' groups with their ancestors. */
+#pragma once
+
+#include "identity/directory_load.h"
+#include "services/iot/policy_target.h"
+
+typedef struct {
+    LoadedPolicy *policies; /* each once */
+    size_t n;
+    const Loaded *certificate; /* NULL: the principal is none */
+} Effective;
+
+/* principal: an ARN of a certificate or a Cognito identity, or STR_NONE; thing_name: whose groups count too, or
+ * STR_NONE. Errors: ERR_API: InvalidRequestException (neither is given), ResourceNotFoundException */
+NODISCARD Err effective_policies(Call *c, Str principal, Str thing_name, Effective *out);
+/* Appends the policy's default version where it is not there yet. Errors: ERR_API, ResourceNotFoundException */
+NODISCARD Err effective_add(Call *c, Effective *to, Str policy_name);
