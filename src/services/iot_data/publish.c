@@ -1,108 +1,25 @@
-/* Publish over HTTPS: a message with MQTT 5's properties taken from query and headers. It leaves through the outbox,
- * because a handler may run twice.
- * Source: botocore's iot-data model; AWS IoT developer guide, "HTTPS" and "MQTT 5"; AWS IoT Core quotas */
-#include "base/encode.h"
-#include "base/json.h"
-#include "base/reader.h"
-#include "generated/iot_data.h"
-#include "mqtt/props.h"
-#include "mqtt/topic.h"
-#include "services/publish.h"
-
-enum {
-    PAYLOAD_BYTES_MAX = 128 * 1024,
-    CONTENT_TYPE_BYTES_MAX = 256,
-    CORRELATION_BYTES_MAX = 8192,
-    USER_BYTES_MAX = 8192,
-    EXPIRY_S_MAX = 604800,
-};
-
-static Err invalid(Call *c, const char *what, const char *rule) {
-    return api_fail(c, IOT_DATA_INVALID_REQUEST, "Invalid %s: %s", what, rule);
-}
-
-/* [{"name":"value"},…], names may repeat. */
-static Err user_properties(Call *c, Str text, Str *out) {
-    static const char rule[] = "must be base64 of a JSON array of objects with one string each";
-    yyjson_val *list = NULL;
-    if (json_read(c->arena, text, false, &list, NULL) != OK || !yyjson_is_arr(list))
-        return invalid(c, "userProperties", rule);
-    Writer w = writer_in(c->arena);
-    size_t bytes = 0;
-    yyjson_arr_iter it = yyjson_arr_iter_with(list);
-    for (yyjson_val *pair; (pair = yyjson_arr_iter_next(&it));) {
-        yyjson_obj_iter members = yyjson_obj_iter_with(pair);
-        yyjson_val *name = yyjson_obj_iter_next(&members), *value = name ? yyjson_obj_iter_get_val(name) : NULL;
-        if (yyjson_obj_size(pair) != 1 || !yyjson_is_str(value)) return invalid(c, "userProperties", rule);
-        bytes += yyjson_get_len(name) + yyjson_get_len(value);
-        if (bytes > USER_BYTES_MAX) return invalid(c, "userProperties", "names and values are more than 8192 bytes");
-        mqtt_props_put_user(&w, json_str(name), json_str(value));
-    }
-    *out = writer_str(&w);
-    return OK;
-}
-
-static Err check_message(Call *c, const IotDataPublishIn *in) {
-    if (mqtt_topic_check(in->topic, MQTT_TOPIC_LIMITS_AWS) != OK || !str_is_utf8(in->topic))
-        return invalid(c, "topic", "at most 256 bytes of UTF-8 and 7 slashes, without + and #");
-    if (in->payload.len > PAYLOAD_BYTES_MAX)
-        return api_fail(c, IOT_DATA_REQUEST_ENTITY_TOO_LARGE, "The payload of %zu bytes exceeds the maximum of %d",
-                        in->payload.len, PAYLOAD_BYTES_MAX);
-    if (in->retain.v && in->topic.ptr[0] == '$') return invalid(c, "retain", "a reserved topic holds no message");
-    if (in->response_topic.ptr && mqtt_topic_check(in->response_topic, MQTT_TOPIC_LIMITS_AWS) != OK)
-        return invalid(c, "responseTopic", "at most 256 bytes and 7 slashes, without + and #");
-    if (in->content_type.len > CONTENT_TYPE_BYTES_MAX) return invalid(c, "contentType", "more than 256 bytes");
-    if (str_eq(in->payload_format_indicator, IOT_DATA_PAYLOAD_FORMAT_INDICATOR_UTF8_DATA) && !str_is_utf8(in->payload))
-        return invalid(c, "payloadFormatIndicator", "UTF8_DATA, but the payload is not UTF-8");
-    return OK;
-}
-
-static Err properties(Call *c, const IotDataPublishIn *in, MqttProps *p) {
-    if (in->user_properties.ptr) {
-        Err e = user_properties(c, in->user_properties, &p->raw);
-        if (e != OK) return e;
-        p->has |= MQTT_HAS(MQTT_PROP_USER);
-    }
-    if (in->correlation_data.ptr) {
-        if (base64_decode(c->arena, in->correlation_data, &p->correlation_data) != OK ||
-            p->correlation_data.len > CORRELATION_BYTES_MAX)
-            return invalid(c, "correlationData", "must be base64 of at most 8192 bytes");
-        p->has |= MQTT_HAS(MQTT_PROP_CORRELATION_DATA);
-    }
-    if (in->content_type.ptr) {
-        p->content_type = in->content_type;
-        p->has |= MQTT_HAS(MQTT_PROP_CONTENT_TYPE);
-    }
-    if (in->response_topic.ptr) {
-        p->response_topic = in->response_topic;
-        p->has |= MQTT_HAS(MQTT_PROP_RESPONSE_TOPIC);
-    }
-    if (in->payload_format_indicator.ptr) {
-        p->payload_format = str_eq(in->payload_format_indicator, IOT_DATA_PAYLOAD_FORMAT_INDICATOR_UTF8_DATA);
-        p->has |= MQTT_HAS(MQTT_PROP_PAYLOAD_FORMAT);
-    }
-    if (in->message_expiry.set) { /* AWS moves what is out of range to its ends */
-        int64_t s = in->message_expiry.v;
-        p->message_expiry_s = s < 1 ? 1 : s > EXPIRY_S_MAX ? EXPIRY_S_MAX : (uint32_t)s;
-        p->has |= MQTT_HAS(MQTT_PROP_MESSAGE_EXPIRY);
-    }
-    return OK;
-}
+/* Publish over HTTPS. The message leaves through the outbox, because a handler may run twice. */
+#include "services/iot_data/message.h"
 
 Err iot_data_publish(Call *c, const IotDataPublishIn *in, IotDataPublishOut *out) {
     (void)out;
-    MqttProps props = { 0 };
-    Err e = check_message(c, in);
-    if (e == OK) e = properties(c, in, &props);
+    BrokerMessage m;
+    Err e = message_from(c,
+                         &(MessageIn){ .topic = in->topic,
+                                       .payload = in->payload,
+                                       .user_properties = in->user_properties,
+                                       .payload_format_indicator = in->payload_format_indicator,
+                                       .content_type = in->content_type,
+                                       .response_topic = in->response_topic,
+                                       .correlation_data = in->correlation_data,
+                                       .message_expiry = in->message_expiry },
+                         &m);
     if (e != OK) return e;
-    Writer w = writer_in(c->arena);
-    if (props.has) mqtt_props_write(&w, &props);
-    Reader r = reader_from(writer_str(&w));
-    reader_varint(&r); /* the length in front */
-    BrokerMessage m = { .account = c->account, .topic = in->topic, .payload = in->payload };
+    if (in->retain.v && in->topic.ptr[0] == '$')
+        return api_fail(c, IOT_DATA_INVALID_REQUEST, "Invalid retain: the reserved topic %.*s holds no message",
+                        PS(in->topic));
     m.qos = (uint8_t)in->qos.v;
     m.retain = in->retain.v;
-    if (props.has) m.props = reader_rest(&r);
     publish_message_after(c, &m);
     return OK;
 }

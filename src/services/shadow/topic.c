@@ -35,6 +35,11 @@ bool shadow_topic_parse(Str topic, ShadowTopic *out) {
     return false;
 }
 
+bool shadow_topic_takes(Str topic) {
+    ShadowTopic t;
+    return shadow_topic_parse(topic, &t);
+}
+
 static Err get(Call *c, ShadowKey key, Str payload, ShadowFault *fault) {
     Str token, answer;
     Err e = shadow_token(payload, &SHADOW_LIMITS, c->arena, &token, fault);

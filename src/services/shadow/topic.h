@@ -13,6 +13,7 @@ typedef struct {
 
 /* $aws/things/THING/shadow[/name/NAME]/{get,update,delete} and nothing else; out untouched when false. */
 bool shadow_topic_parse(Str topic, ShadowTopic *out);
+bool shadow_topic_takes(Str topic); /* the same without its parts: a TopicService's */
 
 /* Carries the request out and queues its answer, accepted or rejected, and what an update brings with it.
  * Errors: ERR_NOT_FOUND (no such topic); ERR_CONFLICT, ERR_AGAIN (run it again); every other is answered as rejected */

@@ -1,0 +1,127 @@
+/* Connections over the API. What changes something leaves through the outbox, because a handler may run twice; that
+ * the client is there is asked before.
+ * Source: botocore's iot-data model; AWS IoT developer guide, "MQTT", "Sending direct messages" */
+#include "broker/connection.h"
+
+#include "api/page.h"
+#include "services/env.h"
+#include "services/iot_data/message.h"
+
+enum { SUBSCRIPTIONS_PAGE_MAX = 200, SUBSCRIPTIONS_PAGE_DEFAULT = 20 };
+
+static Err connection_of(Call *c, Str client_id, BrokerConnection *out) {
+    Err e = broker_connection(c->env->broker, c->account, client_id, c->arena, out);
+    if (e != ERR_NOT_FOUND) return e;
+    return api_fail(c, IOT_DATA_RESOURCE_NOT_FOUND, "Client %.*s has no connection and no persistent session",
+                    PS(client_id));
+}
+
+static OptInt known(int64_t v) {
+    return (OptInt){ v != 0, v };
+}
+
+Err iot_data_get_connection(Call *c, const IotDataGetConnectionIn *in, IotDataGetConnectionOut *out) {
+    BrokerConnection x;
+    Err e = connection_of(c, in->client_id, &x);
+    if (e != OK) return e;
+    *out = (IotDataGetConnectionOut){ .client_id = in->client_id,
+                                      .connected = { true, x.connected },
+                                      .thing_name = x.thing_name,
+                                      .clean_session = { true, x.clean_session },
+                                      .session_expiry = { true, x.session_expiry_s },
+                                      .keep_alive_duration = known(x.keepalive_s) };
+    if (x.connected)
+        out->connected_since = known(x.connected_ms);
+    else {
+        out->disconnected_since = known(x.disconnected_ms);
+        out->disconnect_reason = x.disconnect_reason;
+    }
+    if (!in->include_socket_information.v) return OK;
+    out->source_ip = x.source_ip;
+    out->source_port = known(x.source_port);
+    out->target_ip = x.target_ip;
+    out->target_port = known(x.target_port);
+    return OK;
+}
+
+static void evict_now(Env *env, void *arg) {
+    broker_evict(env->broker, arg);
+}
+
+Err iot_data_delete_connection(Call *c, const IotDataDeleteConnectionIn *in, IotDataDeleteConnectionOut *out) {
+    (void)out;
+    BrokerConnection x;
+    Err e = connection_of(c, in->client_id, &x);
+    if (e != OK) return e;
+    if (!x.connected && !x.has_session)
+        return api_fail(c, IOT_DATA_RESOURCE_NOT_FOUND, "Client %.*s is not connected and has no persistent session",
+                        PS(in->client_id));
+    BrokerEviction *eviction = arena_new(c->arena, BrokerEviction);
+    *eviction = (BrokerEviction){ .account = c->account,
+                                  .client_id = in->client_id,
+                                  .end_session = in->clean_session.v,
+                                  .prevent_will = in->prevent_will_message.v };
+    call_after(c, evict_now, eviction);
+    return OK;
+}
+
+Err iot_data_list_subscriptions(Call *c, const IotDataListSubscriptionsIn *in, IotDataListSubscriptionsOut *out) {
+    size_t most = page_size(in->max_results, SUBSCRIPTIONS_PAGE_DEFAULT, SUBSCRIPTIONS_PAGE_MAX), n = 0, listed = 0;
+    BrokerSubscription *all = NULL;
+    Str after;
+    Err e = page_begin(c, in->client_id, in->next_token, &after);
+    if (e == OK) e = broker_subscriptions(c->env->broker, c->account, in->client_id, c->arena, &all, &n);
+    if (e == ERR_NOT_FOUND)
+        return api_fail(c, IOT_DATA_RESOURCE_NOT_FOUND, "Client %.*s has no connection and no persistent session",
+                        PS(in->client_id));
+    if (e != OK) return e;
+    IotDataSubscriptionSummary *items = arena_array(c->arena, IotDataSubscriptionSummary, most);
+    for (size_t i = 0; i < n; i++) {
+        if (after.ptr && str_cmp(all[i].filter, after) <= 0) continue;
+        if (listed == most) {
+            out->next_token = page_next(c, in->client_id, items[listed - 1].topic_filter);
+            break;
+        }
+        items[listed++] = (IotDataSubscriptionSummary){ .topic_filter = all[i].filter, .qos = { true, all[i].qos } };
+    }
+    out->subscriptions = (IotDataSubscriptionList){ .items = items, .n = listed, .set = true };
+    return OK;
+}
+
+typedef struct {
+    Str client_id;
+    BrokerMessage message;
+} Direct;
+
+static void send_now(Env *env, void *arg) {
+    const Direct *d = arg;
+    broker_send_direct(env->broker, d->client_id, &d->message);
+}
+
+/* With confirmation it would wait up to 15 s for the receiver's PUBACK, which would hold a worker. */
+Err iot_data_send_direct_message(Call *c, const IotDataSendDirectMessageIn *in, IotDataSendDirectMessageOut *out) {
+    if (in->confirmation.v) return ERR_NOT_IMPLEMENTED;
+    Direct *d = arena_new(c->arena, Direct);
+    d->client_id = in->client_id;
+    Err e = message_from(c,
+                         &(MessageIn){ .topic = in->topic,
+                                       .payload = in->payload,
+                                       .user_properties = in->user_properties,
+                                       .payload_format_indicator = in->payload_format_indicator,
+                                       .content_type = in->content_type,
+                                       .response_topic = in->response_topic,
+                                       .correlation_data = in->correlation_data },
+                         &d->message);
+    if (e != OK) return e;
+    if (in->topic.ptr[0] == '$')
+        return api_fail(c, IOT_DATA_INVALID_REQUEST, "Invalid topic: %.*s is reserved", PS(in->topic));
+    BrokerConnection x;
+    e = connection_of(c, in->client_id, &x);
+    if (e != OK) return e;
+    if (!x.connected)
+        return api_fail(c, IOT_DATA_RESOURCE_NOT_FOUND, "Client %.*s is not connected%s", PS(in->client_id),
+                        x.has_session ? ", it has a persistent session" : "");
+    call_after(c, send_now, d);
+    *out = (IotDataSendDirectMessageOut){ .message = S("OK"), .trace_id = c->request_id };
+    return OK;
+}
