@@ -62,7 +62,6 @@ def frame(opcode: int, payload: bytes) -> bytes:
     return bytes([opcode]) + length + key + bytes(b ^ key[i % 4] for i, b in enumerate(payload))
 
 
-<<<<<<< HEAD
 def certificates() -> list[bytes]:
     """A CA's certificate and a signing request, PEM and DER, of this run's keys."""
     seeds = []
@@ -82,7 +81,11 @@ POLICY = b"""{"Version":"2012-10-17","Statement":[{"Sid":"s","Effect":"Allow","A
 {"Effect":"Deny","NotAction":"iot:*","NotResource":["*"],"Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"},
 "NumericLessThan":{"a:b":5},"DateGreaterThan":{"aws:CurrentTime":"2026-01-02T03:04:05Z"}}}]}"""
 
+API_BODY = (b'{"thingTypeName":"T","attributePayload":{"attributes":{"k":"v"},"merge":true},"tags":[{"Key":"a","Value":"b"}],'
+            b'"policyDocument":"{}","setAsActive":true,"expectedVersion":3,"clientToken":"x","nextToken":null,"maxResults":5}')
 SEEDS = {
+    "api": [which.to_bytes(2, "big") + b"/things/t/shadow\nname=s&maxResults=5&isAscendingOrder=true\ne30=\n" + body
+            for which in range(0, 4000, 97) for body in (API_BODY, b"")],
     "policy": [b"\0" + POLICY, b"\1" + POLICY],
     "shadow": [b'{"state":{"desired":{"a":1,"b":{"c":[1,null]}},"reported":{"a":2}},"clientToken":"t"}\n'
                b'{"state":{"reported":{"a":1,"b":null}},"version":1}\n{"state":{"desired":null}}'],
@@ -93,13 +96,6 @@ SEEDS = {
               + b"&X-Amz-Date=20260102T030405Z&X-Amz-Expires=300&X-Amz-SignedHeaders=host&X-Amz-Signature=" + b"0" * 64
               + b"&X-Amz-Security-Token=a%2Fb HTTP/1.1\r\nHost: h\r\n\r\n"],
     "x509": certificates,
-=======
-API_BODY = (b'{"thingTypeName":"T","attributePayload":{"attributes":{"k":"v"},"merge":true},"tags":[{"Key":"a","Value":"b"}],'
-            b'"policyDocument":"{}","setAsActive":true,"expectedVersion":3,"clientToken":"x","nextToken":null,"maxResults":5}')
-SEEDS = {
-    "api": [which.to_bytes(2, "big") + b"/things/t/shadow\nname=s&maxResults=5&isAscendingOrder=true\ne30=\n" + body
-            for which in range(0, 4000, 97) for body in (API_BODY, b"")],
->>>>>>> cdc7b5b (Fuzz target: any request to any operation)
     "mqtt": mqtt(),
     "props": [bytes([t]) + s for t, s in (
         (0, PROPS["message"] + b"\x18\0\0\0\x07"), (1, PROPS["connect"]), (2, PROPS["connack"]),
