@@ -1,9 +1,66 @@
-/* Broker: takes messages in and hands them to who subscribed. Safe from every thread. */
+/* Broker: takes messages in and hands them to who subscribed, keeps the sessions of those who are away, and tells
+ * of comings and goings. Knows neither TLS nor HTTP: who a connection belongs to, the gateway says.
+ * Source: AWS IoT developer guide, "MQTT"; OASIS MQTT 3.1.1 and 5. */
 #pragma once
 
-#include "base/arena.h"
+#include "api/call.h"
+#include "broker/limits.h"
+#include "base/log.h"
+#include "net/conn.h"
+#include "store/worker.h"
 
 typedef struct Broker Broker;
+
+/* A PUBLISH on a reserved topic, carried out by a service on a worker, in a transaction; called from an outbox it may
+ * publish answers. Errors stay in the answers: what it returns undoes the transaction. */
+typedef Err TopicRequestFn(Call *c, Str topic, Str payload);
+typedef struct {
+    bool (*takes)(Str topic);
+    TopicRequestFn *run;
+} TopicService;
+
+/* An event for the service log (reference: CloudWatch log entries of AWS IoT). */
+typedef struct {
+    LogLevel level;
+    const char *event; /* "Connect", "Publish-In" … */
+    bool success;
+    Str account, client_id, principal_id, topic, source_ip;
+    const char *reason; /* NULL: none */
+} BrokerEvent;
+
+typedef struct {
+    BrokerLimits limits;
+    const Clock *clock;
+    Store *store;
+    Workers *workers;
+    Env *env; /* handed to the calls of topic services */
+    Str account, region;
+    const TopicService *services;
+    size_t services_n;
+    void (*on_event)(void *ctx, const BrokerEvent *event); /* NULL: nobody listens; any thread */
+    void *on_event_ctx;
+    uint64_t random_seed; /* 0: the system's */
+} BrokerOptions;
+
+Broker *broker_new(const BrokerOptions *options, Reactor **reactors, size_t n);
+/* Brings the kept sessions and their subscriptions back. Before the first connection. */
+NODISCARD Err broker_load(Broker *broker);
+/* Clients are told that the server goes down; on each reactor's own thread, before reactor_stop. */
+void broker_shut(Broker *broker);
+void broker_free(Broker *broker); /* after the reactors and workers ended */
+
+/* What carries an MQTT connection, as the gateway knows it. */
+typedef struct {
+    const Principal *principal; /* taken over */
+    bool websocket;             /* every packet leaves in a frame of its own */
+    Str server_name;            /* SNI or Host, for iot:DomainName */
+} MqttLink;
+/* Speaks MQTT on the connection from here on: takes its handler and owner. Returns what gives bytes to it (for
+ * a WebSocket, whose frames the gateway takes off). */
+Client *mqtt_attach(Broker *broker, Conn *c, const MqttLink *link);
+size_t mqtt_input(Client *client, uint8_t *bytes, size_t len);
+void mqtt_closed(Client *client, bool orderly); /* orderly: a WebSocket Close frame */
+extern const ConnHandler MQTT_HANDLER;
 
 /* A message as the server itself or an API call publishes it. Everything is copied. */
 typedef struct {
@@ -11,9 +68,15 @@ typedef struct {
     uint8_t qos; /* 0 or 1 */
     bool retain;
     Str props;   /* MQTT 5 publish properties, encoded without their length; STR_NONE: none */
+    /* QoS 1, may be NULL: once every session that is kept has it. On any thread. */
+    void (*done)(void *ctx);
+    void *ctx;
 } BrokerMessage;
 
+/* From any thread. */
 void broker_publish(Broker *broker, const BrokerMessage *message);
 
-/* Live connections of this principal close: MQTT, WebSocket and kept-alive HTTP. */
+/* The directory's listener: a principal has changed, or may not be connected any more (now NULL). */
+void broker_principal_changed(Broker *broker, Str account, Str principal_id, const Principal *now);
+/* The same for a revoked one: its live connections close. */
 void broker_disconnect_principal(Broker *broker, Str account, Str principal_id);

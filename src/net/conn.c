@@ -219,7 +219,8 @@ typedef struct {
     Task task;
     Conn *conn;
     Reactor *to;
-    void (*arrived)(Conn *c);
+    void (*arrived)(Conn *c, void *ctx);
+    void *ctx;
 } Move;
 
 static void arrive(Task *task, Reactor *r) {
@@ -227,7 +228,7 @@ static void arrive(Task *task, Reactor *r) {
     Conn *c = m->conn;
     attach(c, r);
     watch(c);
-    m->arrived(c);
+    m->arrived(c, m->ctx);
     free(m);
 }
 
@@ -237,9 +238,9 @@ static void departed(uv_handle_t *h) {
     reactor_post(m->to, &m->task);
 }
 
-void conn_move(Conn *c, Reactor *to, void (*arrived)(Conn *c)) {
+void conn_move(Conn *c, Reactor *to, void (*arrived)(Conn *c, void *ctx), void *ctx) {
     Move *m = mem_new(sizeof *m);
-    *m = (Move){ .task.run = arrive, .conn = c, .to = to, .arrived = arrived };
+    *m = (Move){ .task.run = arrive, .conn = c, .to = to, .arrived = arrived, .ctx = ctx };
     timer_disarm(&c->timer);
     uv_poll_stop(c->poll);
     atomic_fetch_sub_explicit(&c->reactor->conns, 1, memory_order_relaxed);

@@ -80,6 +80,8 @@ void conn_release(Conn *c);
 /* A reference: the bytes live in the turn's arena. */
 void conn_put_ref(Conn *c, const uint8_t *bytes, size_t len);
 void conn_put(Conn *c, const void *bytes, size_t len); /* a copy */
+/* Room for len bytes of output, to be filled at once; in the turn's arena or a chunk. */
+uint8_t *conn_room(Conn *c, size_t len);
 /* Output that is not yet with the kernel. */
 static inline size_t conn_waiting(const Conn *c) {
     return c->out_len + c->wait_len;
@@ -91,7 +93,7 @@ void conn_finish(Conn *c); /* closes when all output is out */
 void conn_close(Conn *c, CloseReason why);
 /* Takes the connection to another reactor; `arrived` runs there. Only with no output waiting.
  * Until then nothing happens on it. */
-void conn_move(Conn *c, Reactor *to, void (*arrived)(Conn *c));
+void conn_move(Conn *c, Reactor *to, void (*arrived)(Conn *c, void *ctx), void *ctx);
 
 /* Shape: "203.0.113.7" or "2001:db8::1"; buffer of INET6_ADDRSTRLEN */
 Str conn_address(const struct sockaddr_in6 *a, char *buffer);

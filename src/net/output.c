@@ -62,12 +62,13 @@ void conn_put_ref(Conn *c, const uint8_t *bytes, size_t len) {
     t->segs[t->n++] = (OutSeg){ bytes, len };
 }
 
-void conn_put(Conn *c, const void *bytes, size_t len) {
-    const uint8_t *from = bytes;
-    if (c->closed || c->finishing) return;
-    if (len > OUT_CHUNK_BYTES / 2) {
-        conn_put_ref(c, turn_copy(c->reactor, (Str){ from, len }), len);
-        return;
+uint8_t *conn_room(Conn *c, size_t len) {
+    if (len > OUT_CHUNK_BYTES / 2 || c->closed || c->finishing) {
+        size_t have;
+        uint8_t *room = turn_room(c->reactor, len, &have);
+        turn_take(c->reactor, len);
+        conn_put_ref(c, room, len);
+        return room;
     }
     OutChunk *k = c->chunks;
     if (!k || OUT_CHUNK_BYTES - k->used < len) {
@@ -76,9 +77,13 @@ void conn_put(Conn *c, const void *bytes, size_t len) {
         c->chunks = k;
     }
     uint8_t *to = k->data + k->used;
-    memcpy(to, from, len);
     k->used += len;
     conn_put_ref(c, to, len);
+    return to;
+}
+
+void conn_put(Conn *c, const void *bytes, size_t len) {
+    memcpy(conn_room(c, len), bytes, len);
 }
 
 void output_drop(Conn *c) {

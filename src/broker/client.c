@@ -1,0 +1,303 @@
+#include "broker/client.h"
+
+#include <stdlib.h>
+
+#include "net/ws.h"
+
+/* From bytes to packets to verbs. Input stops while CONNECT is being decided and while an MQTT 3.1.1 publisher has as
+ * many unacknowledged messages as it may. */
+
+/* ------------------------------------------------------------------------------------------------ output */
+
+void client_put(Client *c, const uint8_t *bytes, size_t len) {
+    if (c->websocket) {
+        uint8_t head[WS_HEADER_BYTES_MAX];
+        conn_put(c->conn, head, ws_frame_header(head, len, WS_BINARY));
+    }
+    conn_put(c->conn, bytes, len);
+}
+
+void client_put_writer(Client *c, const Writer *w) {
+    client_put(c, w->ptr, w->len);
+}
+
+enum { COPY_BYTES_MAX = 512 }; /* below it a copy is cheaper than a segment */
+
+void client_send(Client *c, Form *form, uint16_t packet_id, bool retain, bool last) {
+    if (c->websocket) {
+        uint8_t head[WS_HEADER_BYTES_MAX];
+        conn_put(c->conn, head, ws_frame_header(head, form->len, WS_BINARY));
+    }
+    if (packet_id == 0 && !retain) {
+        conn_put_ref(c->conn, form->bytes, form->len);
+        return;
+    }
+    uint8_t *to = form->bytes;
+    size_t copied = packet_id ? form->id_at + 2 : 1;
+    if (last && !retain) {
+        conn_put_ref(c->conn, to, form->len);
+    } else {
+        if (form->len <= COPY_BYTES_MAX) copied = form->len;
+        to = conn_room(c->conn, copied);
+        memcpy(to, form->bytes, copied);
+        if (copied < form->len) conn_put_ref(c->conn, form->bytes + copied, form->len - copied);
+    }
+    if (retain) to[0] |= 1;
+    if (packet_id) {
+        to[form->id_at] = (uint8_t)(packet_id >> 8);
+        to[form->id_at + 1] = (uint8_t)packet_id;
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------ policy */
+
+typedef struct {
+    PolicyVar *vars;
+    size_t n;
+    Arena *arena;
+} Vars;
+
+static void var_add(Vars *v, Str name, Str value) {
+    Str *values = arena_new(v->arena, Str);
+    *values = value;
+    v->vars[v->n++] = (PolicyVar){ name, values, 1 };
+}
+
+static const PrincipalThing *thing_of(const Client *c) {
+    const Principal *p = c->principal;
+    for (size_t i = 0; i < p->things_n; i++)
+        if (p->things[i].exclusive || str_eq(p->things[i].name, c->client_id)) return &p->things[i];
+    return NULL;
+}
+
+/* Source: developer guide, "Thing policy variables": only where the client id is the thing's name, or the certificate
+ * is the thing's alone. */
+static void thing_vars(const Client *c, Vars *v) {
+    const PrincipalThing *t = thing_of(c);
+    if (!t) return;
+    var_add(v, S("iot:Connection.Thing.ThingName"), t->name);
+    var_add(v, S("iot:Connection.Thing.IsAttached"), S("true"));
+    if (t->type_name.ptr) var_add(v, S("iot:Connection.Thing.ThingTypeName"), t->type_name);
+    for (size_t i = 0; i < t->attributes_n; i++)
+        var_add(v, str_format(v->arena, "iot:Connection.Thing.Attributes[%.*s]", PS(t->attributes[2 * i])),
+                t->attributes[2 * i + 1]);
+}
+
+void client_bind(Client *c) {
+    const Principal *p = c->principal;
+    arena_reset(&c->bound_arena);
+    const PrincipalThing *t = thing_of(c);
+    Vars v = { .arena = &c->bound_arena };
+    v.vars = arena_array(v.arena, PolicyVar, p->vars_n + 6 + (t ? t->attributes_n : 0));
+    for (size_t i = 0; i < p->vars_n; i++) v.vars[v.n++] = p->vars[i];
+    var_add(&v, S("iot:ClientId"), c->client_id);
+    var_add(&v, S("aws:SourceIp"), c->source_ip);
+    if (c->server_name.len) var_add(&v, S("iot:DomainName"), c->server_name);
+    thing_vars(c, &v);
+    policy_bind(p->policies, p->policies_n, v.vars, v.n, v.arena, &c->bound);
+    for (int i = 0; i < TOPIC_SLOTS; i++) c->topics[i].len = 0; /* decided for another principal */
+}
+
+bool client_may(Client *c, const char *action, const char *kind, Str resource, const PolicyVar *extra, size_t n) {
+    uint8_t text[1024];
+    const Broker *b = c->broker;
+    int head = snprintf((char *)text, sizeof text, "arn:aws:iot:%.*s:%.*s:%s/", PS(b->o.region), PS(c->space->account), kind);
+    if (head < 0 || (size_t)head + resource.len > sizeof text) return false;
+    if (resource.len) memcpy(text + head, resource.ptr, resource.len);
+    Str arn = { text, (size_t)head + resource.len };
+    bool ok = policy_decide(c->bound, str_c(action), arn, extra, n, NULL, NULL) == POLICY_ALLOWED;
+    if (!ok) atomic_fetch_add_explicit(&c->broker->counters.denied, 1, memory_order_relaxed);
+    return ok;
+}
+
+void client_event(Client *c, LogLevel level, const char *event, bool success, Str topic, const char *reason) {
+    const BrokerOptions *o = &c->broker->o;
+    if (!o->on_event) return;
+    BrokerEvent e = { .level = level,
+                      .event = event,
+                      .success = success,
+                      .account = c->space->account,
+                      .client_id = c->client_id,
+                      .principal_id = c->principal->id,
+                      .topic = topic,
+                      .source_ip = c->source_ip,
+                      .reason = reason };
+    o->on_event(o->on_event_ctx, &e);
+}
+
+/* ------------------------------------------------------------------------------------------------ input */
+
+static bool ping(Client *c, Str body) {
+    if (body.len) return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_MALFORMED_PACKET, "PINGREQ has a body");
+    uint8_t out[MQTT_PING_BYTES];
+    client_put(c, out, (size_t)(mqtt_write_pingresp(out) - out));
+    return true;
+}
+
+bool client_puback(Client *c, Str body) {
+    uint16_t id = mqtt_puback_plain(body);
+    if (!id) {
+        MqttAck ack;
+        Err e = mqtt_parse_ack(c->version, MQTT_PUBACK, body, &ack);
+        if (e != OK) return client_leave(c, LEAVE_CLIENT_ERROR, mqtt_reason_of(e), "PUBACK is malformed");
+        id = ack.packet_id;
+    }
+    if (!session_acked(c->shard, c->session, id)) return true; /* of a connection before this one */
+    session_pump(c->shard, c->session);
+    return true;
+}
+
+static bool verb(Client *c, uint8_t *frame, const MqttFrame *f) {
+    MqttType type = mqtt_type(f->header);
+    if (c->state == CLIENT_NEW) {
+        if (type == MQTT_CONNECT) return client_connect(c, f->body);
+        return client_leave(c, LEAVE_CLIENT_ERROR, 0, "the first packet is not CONNECT");
+    }
+    switch (type) {
+    case MQTT_PUBLISH: return client_publish(c, frame, f);
+    case MQTT_PUBACK: return client_puback(c, f->body);
+    case MQTT_SUBSCRIBE: return client_subscribe(c, f->body);
+    case MQTT_UNSUBSCRIBE: return client_unsubscribe(c, f->body);
+    case MQTT_PINGREQ: return ping(c, f->body);
+    case MQTT_DISCONNECT: return client_disconnect(c, f->body);
+    case MQTT_PUBREC:
+    case MQTT_PUBREL:
+    case MQTT_PUBCOMP: return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_QOS_NOT_SUPPORTED, "QoS 2 is not supported");
+    case MQTT_CONNECT: return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_PROTOCOL_ERROR, "a second CONNECT");
+    default: return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_PROTOCOL_ERROR, "a packet that a client may not send");
+    }
+}
+
+static bool reading(const Client *c) {
+    return (c->state == CLIENT_NEW || c->state == CLIENT_LIVE) && !c->held;
+}
+
+size_t mqtt_input(Client *c, uint8_t *bytes, size_t len) {
+    size_t at = 0;
+    client_retain(c);
+    c->last_ms = c->shard->reactor->now_ms;
+    while (at < len && reading(c)) {
+        MqttFrame f;
+        Err e = mqtt_frame((Str){ bytes + at, len - at }, c->broker->o.limits.packet_bytes_max, &f);
+        if (e == ERR_AGAIN) break;
+        if (e != OK) {
+            client_leave(c, LEAVE_CLIENT_ERROR, mqtt_reason_of(e),
+                         e == ERR_LIMIT ? "the packet is too large" : "the bytes are not an MQTT packet");
+            break;
+        }
+        verb(c, bytes + at, &f);
+        at += f.total;
+    }
+    if (c->state == CLIENT_GONE) at = len;
+    client_release(c);
+    return at;
+}
+
+static size_t on_input(Conn *conn, uint8_t *bytes, size_t len) {
+    return mqtt_input(conn->owner, bytes, len);
+}
+
+void mqtt_closed(Client *c, bool orderly) {
+    if (c->state != CLIENT_GONE)
+        client_leave(c, orderly ? LEAVE_CLIENT : c->conn->why == CLOSE_SLOW_READER ? LEAVE_SERVER : LEAVE_LOST, 0, NULL);
+    client_release(c);
+}
+
+static void on_closed(Conn *conn) {
+    mqtt_closed(conn->owner, false);
+}
+
+static void on_drained(Conn *conn) {
+    Client *c = conn->owner;
+    if (c->state == CLIENT_LIVE) session_pump(c->shard, c->session);
+}
+
+const ConnHandler MQTT_HANDLER = { .input = on_input, .closed = on_closed, .drained = on_drained };
+
+/* ------------------------------------------------------------------------------------------------ life */
+
+static void on_timer(Timer *t, Reactor *r) {
+    Conn *conn = (Conn *)((char *)t - offsetof(Conn, timer));
+    Client *c = conn->owner;
+    if (c->state == CLIENT_NEW || c->state == CLIENT_CONNECTING) {
+        client_leave(c, LEAVE_CLIENT_ERROR, 0, "no CONNECT in time");
+        return;
+    }
+    int64_t due = c->last_ms + (int64_t)c->keepalive_s * 1500;
+    if (due > r->now_ms)
+        timer_arm(r, t, due);
+    else
+        client_leave(c, LEAVE_KEEP_ALIVE, MQTT_KEEP_ALIVE_TIMEOUT, "nothing came in one and a half times the keep-alive");
+}
+
+Client *mqtt_attach(Broker *b, Conn *conn, const MqttLink *link) {
+    Client *c = mem_new(sizeof *c);
+    char address[INET6_ADDRSTRLEN];
+    c->arena.block_bytes = 512;
+    c->bound_arena.block_bytes = 512;
+    c->broker = b;
+    c->shard = shard_of(conn->reactor);
+    c->conn = conn;
+    c->refs = 1;
+    c->version = MQTT_3_1_1;
+    c->websocket = link->websocket;
+    c->principal = link->principal;
+    c->space = hub_space(b, c->principal->account);
+    c->source_ip = str_dup(&c->arena, conn_address(&conn->peer, address));
+    c->server_name = str_dup(&c->arena, link->server_name);
+    c->receive_max = (uint16_t)b->o.limits.inflight_out_max;
+    conn_retain(conn);
+    conn->out_bytes_max = b->o.limits.out_bytes_max;
+    conn->timer.fire = on_timer;
+    timer_arm(conn->reactor, &conn->timer, reactor_now_ms(conn->reactor) + b->o.limits.connect_wait_s * 1000);
+    if (!link->websocket) {
+        conn->handler = &MQTT_HANDLER;
+        conn->owner = c;
+    }
+    client_enlist(c);
+    return c;
+}
+
+void client_enlist(Client *c) {
+    Shard *shard = c->shard;
+    c->prev = NULL;
+    c->next = shard->clients;
+    if (c->next) c->next->prev = c;
+    shard->clients = c;
+    Client *same = map_get(&shard->principals, c->principal->id);
+    c->prev_principal = NULL;
+    c->next_principal = same;
+    if (same) same->prev_principal = c;
+    map_put(&shard->principals, c->principal->id, c);
+}
+
+void client_delist(Client *c) {
+    Shard *shard = c->shard;
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        shard->clients = c->next;
+    if (c->next) c->next->prev = c->prev;
+    if (c->next_principal) c->next_principal->prev_principal = c->prev_principal;
+    if (c->prev_principal)
+        c->prev_principal->next_principal = c->next_principal;
+    else if (c->next_principal)
+        map_put(&shard->principals, c->next_principal->principal->id, c->next_principal);
+    else
+        map_remove(&shard->principals, c->principal->id);
+}
+
+void client_release(Client *c) {
+    if (--c->refs > 0) return;
+    if (c->aliases)
+        for (size_t i = 0; i <= c->broker->o.limits.topic_alias_max; i++) free((void *)(uintptr_t)c->aliases[i].ptr);
+    free(c->aliases);
+    for (int i = 0; i < TOPIC_SLOTS; i++) free(c->topics[i].topic);
+    free(c->acks);
+    free(c->will);
+    principal_release((Principal *)(uintptr_t)c->principal);
+    arena_free(&c->bound_arena);
+    arena_free(&c->arena);
+    conn_release(c->conn);
+    free(c);
+}

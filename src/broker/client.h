@@ -1,0 +1,137 @@
+/* Client: one live MQTT connection. Its files are its packets: connect.c, publish.c, subscribe.c, and leave.c for
+ * how it ends. Belongs to its shard's thread. */
+#pragma once
+
+#include "broker/hub.h"
+#include "broker/route.h"
+#include "broker/session.h"
+#include "mqtt/ack.h"
+#include "mqtt/connect.h"
+#include "mqtt/reason.h"
+#include "mqtt/subscribe.h"
+#include "mqtt/topic.h"
+
+typedef enum { CLIENT_NEW, CLIENT_CONNECTING, CLIENT_LIVE, CLIENT_GONE } ClientState;
+
+/* A topic that was published to lately: valid, routed, decided. */
+enum { TOPIC_SLOTS = 4 };
+typedef struct {
+    uint8_t *topic;
+    uint32_t len, cap;
+    uint32_t epoch;
+    bool allowed;
+    Route *route;
+} TopicSlot;
+
+/* A PUBACK that is owed, in the order of the PUBLISHes. */
+typedef struct {
+    uint16_t packet_id;
+    uint8_t reason;
+    bool ready;
+} AckSlot;
+
+typedef struct {
+    Str topic, payload, props;
+    uint8_t qos;
+    bool retain, has_expiry;
+    uint32_t expiry_s, delay_s;
+} Will;
+
+struct Client {
+    Broker *broker;
+    Shard *shard;
+    Conn *conn;
+    Space *space;
+    Session *session;
+    int refs;
+    ClientState state;
+    MqttVersion version;
+    bool websocket, clean;
+    const Principal *principal;
+    PolicyBound *bound;
+    Arena bound_arena;
+    Client *next, *prev;                     /* of the shard */
+    Client *next_principal, *prev_principal; /* of the same principal on this shard */
+    Str client_id, server_name;              /* in `arena` */
+    Str source_ip, session_uuid;
+    Arena arena;                             /* lives as long as the connection */
+    uint16_t keepalive_s, receive_max;
+    uint32_t packet_bytes_max, session_expiry_s;
+    bool problem_info;
+    int64_t last_ms;
+    Will *will;
+    Str *aliases; /* topic_alias_max + 1, each malloc'ed; NULL: none used */
+    TopicSlot topics[TOPIC_SLOTS];
+    uint32_t topic_turn;
+    AckSlot *acks; /* a ring of inflight_in_max */
+    uint64_t acks_first, acks_end;
+    MqttConnack *connack; /* while connecting, in `arena` */
+    bool held;       /* input is paused for a reason of the protocol's */
+};
+
+static inline void client_retain(Client *c) {
+    c->refs++;
+}
+void client_release(Client *c);
+
+/* In the shard's lists: of all, and of its principal. */
+void client_enlist(Client *c);
+void client_delist(Client *c);
+
+/* Binds policies to this connection's variables, again when its principal changed. */
+void client_bind(Client *c);
+bool client_may(Client *c, const char *action, const char *resource_kind, Str resource, const PolicyVar *extra,
+                size_t extra_n);
+
+/* One packet, with a frame around it on a WebSocket. */
+void client_put(Client *c, const uint8_t *bytes, size_t len);
+void client_put_writer(Client *c, const Writer *w);
+/* A message with this packet id (0: QoS 0). `last`: the form's bytes may be changed in place. */
+void client_send(Client *c, Form *form, uint16_t packet_id, bool retain, bool last);
+
+/* The verbs. Each returns false when the connection is closing. */
+bool client_connect(Client *c, Str body);
+bool client_publish(Client *c, uint8_t *frame, const MqttFrame *f);
+bool client_puback(Client *c, Str body);
+bool client_subscribe(Client *c, Str body);
+bool client_unsubscribe(Client *c, Str body);
+bool client_disconnect(Client *c, Str body);
+
+void client_publish_safe(Client *c, uint64_t slot); /* its PUBACK may leave */
+
+/* Why it ends: AWS's name, and what MQTT 5 is told. Source: developer guide, "Lifecycle events". */
+typedef enum {
+    LEAVE_CLIENT,         /* DISCONNECT, WebSocket Close */
+    LEAVE_AUTH_ERROR,
+    LEAVE_FORBIDDEN,
+    LEAVE_CLIENT_ERROR,
+    LEAVE_LOST,
+    LEAVE_DUPLICATE,
+    LEAVE_KEEP_ALIVE,
+    LEAVE_SERVER_ERROR,
+    LEAVE_SERVER,
+    LEAVE_THROTTLED,
+    LEAVE_API,
+} LeaveReason;
+const char *leave_name(LeaveReason why);
+/* Ends the connection: DISCONNECT for MQTT 5 where the server ends it (reason 0: none), will, presence, session.
+ * details: a sentence for the log and the reason string; may be NULL. Always returns false. */
+bool client_leave(Client *c, LeaveReason why, uint8_t reason, const char *details);
+
+/* Lifecycle events. Source: the same page. */
+void presence_connected(Client *c);
+void presence_disconnected(Client *c, LeaveReason why);
+void presence_connect_failed(Client *c);
+void presence_subscriptions(Client *c, const char *what, const Str *filters, size_t n);
+
+/* Routes one message of this shard: relays, groups, topic service, local subscribers. */
+void publish_route(Shard *shard, Message *m, Route *r);
+/* When routed: the PUBACK at once where nothing holds it. */
+void hub_publish(Shard *shard, Message *m); /* finds the route first */
+/* To another shard, this turn: the topic's subscribers there, or one member of a share group. */
+void relay_message(Shard *shard, int to, Message *m);
+void relay_member(Shard *shard, int to, Message *m, Str client_id, uint8_t qos);
+void relays_submit(Shard *shard);
+void topic_request(Client *c, const TopicService *service, Message *m);
+
+void client_event(Client *c, LogLevel level, const char *event, bool success, Str topic, const char *reason);

@@ -1,0 +1,55 @@
+/* Inside the broker: the hub that all reactors share, and each reactor's part of it, its Shard. */
+#pragma once
+
+#include "api/call.h"
+#include "broker/broker.h"
+#include "broker/limits.h"
+#include "broker/space.h"
+#include "identity/principal.h"
+#include "net/conn.h"
+#include "store/worker.h"
+
+typedef struct Shard Shard;
+typedef struct Client Client;
+typedef struct Route Route;
+typedef struct StoreBatch StoreBatch;
+typedef struct Relay Relay;
+
+enum { SHARDS_MAX = 64 };
+
+typedef struct {
+    _Atomic uint64_t published_in, delivered, dropped_slow, dropped_full, dropped_away, queued, acks, denied;
+    _Atomic uint64_t connects, disconnects, connect_refused;
+} BrokerCounters;
+
+struct Broker {
+    BrokerOptions o;
+    Shard *shards[SHARDS_MAX];
+    size_t shards_n;
+    pthread_mutex_t spaces_lock;
+    Map spaces; /* account to Space */
+    BrokerCounters counters;
+    _Atomic uint32_t clients; /* connected */
+    _Atomic uint32_t principal_epoch; /* grows with each change of a principal */
+    _Atomic uint64_t retained_n;      /* retained messages, about */
+};
+
+struct Shard {
+    Broker *broker;
+    Reactor *reactor;
+    int index;
+    Map routes;             /* space and topic to Route */
+    uint32_t route_epoch;   /* grows when the routes are thrown away */
+    Map principals;         /* principal id to the first Client with it */
+    StoreBatch *batch;      /* store work gathered in this turn; NULL: none */
+    Relay *relays[SHARDS_MAX]; /* messages for other shards gathered in this turn */
+    Rng rng;
+    Client *clients; /* all of this shard */
+    /* counted without atomics, added to the hub's once a turn */
+    uint64_t published_in, delivered, acks;
+};
+
+Space *hub_space(Broker *b, Str account); /* made when it is not there */
+static inline Shard *shard_of(const Reactor *r) {
+    return r->owner;
+}

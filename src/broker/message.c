@@ -1,0 +1,64 @@
+#include "broker/message.h"
+
+#include <stdlib.h>
+
+#include "broker/client.h"
+
+AckWait *message_hold(Message *m) {
+    if (!m->wait) {
+        m->wait = mem_new(sizeof *m->wait);
+        m->wait->pending = 1; /* the publisher's own, released when the message is routed */
+        m->wait->client = m->publisher;
+        m->wait->done = m->done;
+        m->wait->ctx = m->ctx;
+        if (m->publisher) client_retain(m->publisher);
+    }
+    atomic_fetch_add_explicit(&m->wait->pending, 1, memory_order_relaxed);
+    return m->wait;
+}
+
+static void tell_publisher(Task *task, Reactor *r) {
+    AckWait *w = (AckWait *)task;
+    (void)r;
+    if (atomic_load(&w->failed))
+        client_leave(w->client, LEAVE_SERVER_ERROR, MQTT_UNSPECIFIED_ERROR, "the store could not take a message");
+    else
+        client_publish_safe(w->client, w->slot);
+    client_release(w->client);
+    free(w);
+}
+
+void ack_release(AckWait *w) {
+    if (!w || atomic_fetch_sub_explicit(&w->pending, 1, memory_order_acq_rel) > 1) return;
+    if (w->client) {
+        w->task.run = tell_publisher;
+        reactor_post(w->client->conn->reactor, &w->task);
+        return;
+    }
+    if (w->done) w->done(w->ctx);
+    free(w);
+}
+
+/* What is left, in whole seconds: 0 below one. Source: developer guide, MQTT 5 message expiry */
+static Str props_now(Message *m, Arena *scratch, int64_t now_ms) {
+    if (!m->has_expiry) return m->props;
+    int64_t left = (m->expires_ms - now_ms) / 1000;
+    return mqtt_props_forward(scratch, m->props, left > 0 ? (uint32_t)left : 0);
+}
+
+Form *message_form(Message *m, Shard *shard, MqttVersion version, uint8_t qos, int64_t now_ms) {
+    Form *f = &m->forms[version == MQTT_5][qos];
+    if (f->bytes) return f;
+    Arena scratch = { 0 };
+    MqttPublish p = { .topic = m->topic, .payload = m->payload, .qos = qos, .packet_id = qos };
+    if (version == MQTT_5) p.props = props_now(m, &scratch, now_ms);
+    size_t head = mqtt_publish_head_bytes(version, &p), have;
+    f->len = head + m->payload.len;
+    f->bytes = turn_room(shard->reactor, f->len, &have);
+    turn_take(shard->reactor, f->len);
+    uint8_t *at = mqtt_write_publish_head(f->bytes, version, &p);
+    if (m->payload.len) memcpy(at, m->payload.ptr, m->payload.len);
+    f->id_at = qos ? mqtt_publish_id_at(version, &p) : 0;
+    arena_free(&scratch);
+    return f;
+}

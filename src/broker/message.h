@@ -1,0 +1,47 @@
+/* Message: one PUBLISH on its way through a shard, and who waits until it is safe.
+ * Lives on the stack while it is routed; its bytes live in the turn's arena. */
+#pragma once
+
+#include "broker/hub.h"
+#include "mqtt/publish.h"
+
+/* Whoever waits for a QoS 1 message until every kept session has it in the store: a publisher's PUBACK, an
+ * API call. Made only when there is something to wait for; counted from several threads. */
+typedef struct AckWait {
+    Task task; /* takes the news to the publisher's reactor */
+    _Atomic int pending;
+    _Atomic bool failed; /* the store refused: it is not safe */
+    Client *client; /* NULL: an API call */
+    uint64_t slot;
+    void (*done)(void *ctx);
+    void *ctx;
+} AckWait;
+
+typedef struct {
+    uint8_t *bytes; /* NULL: not made yet */
+    size_t len, id_at;
+} Form;
+
+typedef struct Message {
+    Space *space;
+    Str topic, payload;
+    Str props; /* as it is forwarded; a message expiry in it is brought up to date when it leaves */
+    uint8_t qos;
+    bool retain; /* the publisher asked for it */
+    bool has_expiry;
+    int64_t expires_ms; /* on the clock */
+    const Session *from;
+    Form forms[2][2];   /* by version (3.1.1, 5) and QoS */
+    struct StoredBody *body; /* in this turn's store batch, shared by all its receivers; NULL so far */
+    AckWait *wait;      /* NULL so far */
+    Client *publisher;  /* who gets the PUBACK; NULL: nobody or `done` */
+    void (*done)(void *ctx);
+    void *ctx;
+} Message;
+
+/* Another thing that must happen first; release it when it has. */
+AckWait *message_hold(Message *m);
+void ack_release(AckWait *wait);
+
+/* The whole PUBLISH in this version and QoS, encoded once; the packet id is still to be put in. */
+Form *message_form(Message *m, Shard *shard, MqttVersion version, uint8_t qos, int64_t now_ms);

@@ -1,0 +1,265 @@
+#include <stdlib.h>
+
+#include "broker/client.h"
+
+/* The hot path. A publisher's last few topics are kept with their route and verdict: a hit means that the topic is
+ * valid, allowed and routed, and costs a comparison. Where the subscriber's packet is the publisher's, byte for byte,
+ * the very bytes that were received go out. */
+
+/* ------------------------------------------------------------------------------------------------ acknowledging */
+
+static void put_puback(Client *c, uint16_t id, uint8_t reason) {
+    uint8_t out[MQTT_PUBACK_BYTES_MAX];
+    client_put(c, out, (size_t)(mqtt_write_puback(out, c->version, id, reason) - out));
+    c->shard->acks++;
+}
+
+static AckSlot *ack_slot(Client *c, uint64_t n) {
+    return &c->acks[n % c->broker->o.limits.inflight_in_max];
+}
+
+void client_publish_safe(Client *c, uint64_t slot) {
+    if (c->state != CLIENT_LIVE) return;
+    ack_slot(c, slot)->ready = true;
+    while (c->acks_first < c->acks_end && ack_slot(c, c->acks_first)->ready) {
+        AckSlot *a = ack_slot(c, c->acks_first++);
+        put_puback(c, a->packet_id, a->reason);
+    }
+    if (c->held && c->acks_end - c->acks_first < c->broker->o.limits.inflight_in_max) {
+        c->held = false;
+        conn_resume(c->conn);
+    }
+}
+
+/* PUBACKs leave in the order of their PUBLISHes. */
+static void acknowledge(Client *c, uint16_t id, uint8_t reason, AckWait *wait) {
+    if (!wait && c->acks_first == c->acks_end) {
+        put_puback(c, id, reason);
+        return;
+    }
+    size_t max = c->broker->o.limits.inflight_in_max;
+    if (!c->acks) c->acks = mem_new(max * sizeof *c->acks);
+    uint64_t slot = c->acks_end++;
+    *ack_slot(c, slot) = (AckSlot){ id, reason, wait == NULL };
+    if (c->acks_end - c->acks_first >= max && c->version == MQTT_3_1_1) {
+        c->held = true;
+        conn_pause(c->conn);
+    }
+    if (wait) {
+        wait->slot = slot;
+        ack_release(wait);
+    }
+}
+
+/* What is wrong with one PUBLISH: MQTT 5 says it in the PUBACK, where there is one. */
+static bool refuse(Client *c, const MqttPublish *p, LeaveReason why, uint8_t reason, const char *details) {
+    client_event(c, LOG_ERROR, "Publish-In", false, p->topic, details);
+    if (c->version == MQTT_5 && p->qos == 1 && why != LEAVE_CLIENT_ERROR) {
+        acknowledge(c, p->packet_id, reason, NULL);
+        return true;
+    }
+    return client_leave(c, why, reason, details);
+}
+
+/* ------------------------------------------------------------------------------------------------ topics */
+
+static TopicSlot *slot_find(Client *c, const uint8_t *topic, size_t len) {
+    for (int i = 0; i < TOPIC_SLOTS; i++) {
+        TopicSlot *s = &c->topics[i];
+        if (s->len == len && len && memcmp(s->topic, topic, len) == 0) {
+            if (s->epoch != c->shard->route_epoch) {
+                s->route = route_find(c->shard, c->space, (Str){ s->topic, s->len });
+                s->epoch = c->shard->route_epoch;
+            } else if (!route_current(s->route)) {
+                route_refresh(c->shard, s->route);
+            }
+            return s;
+        }
+    }
+    return NULL;
+}
+
+static TopicSlot *slot_make(Client *c, Str topic) {
+    TopicSlot *s = &c->topics[c->topic_turn++ % TOPIC_SLOTS];
+    if (s->cap < topic.len) {
+        s->topic = mem_grow(s->topic, topic.len);
+        s->cap = (uint32_t)topic.len;
+    }
+    memcpy(s->topic, topic.ptr, topic.len);
+    s->len = (uint32_t)topic.len;
+    s->allowed = client_may(c, "iot:Publish", "topic", topic, NULL, 0);
+    s->route = route_find(c->shard, c->space, topic);
+    s->epoch = c->shard->route_epoch;
+    return s;
+}
+
+/* Reserved topics that a client may publish to. Source: developer guide, "Reserved topics". */
+static bool reserved_ok(const Client *c, const Route *r) {
+    return r->service != NULL || str_starts(r->topic, S("$aws/rules/")) || c->principal->kind == PRINCIPAL_SERVICE;
+}
+
+static bool alias_resolve(Client *c, MqttPublish *p) {
+    uint16_t max = c->broker->o.limits.topic_alias_max;
+    if (p->topic_alias == 0) return true;
+    if (p->topic_alias > max) return false;
+    if (!c->aliases) c->aliases = mem_new((max + 1u) * sizeof *c->aliases);
+    Str *alias = &c->aliases[p->topic_alias];
+    if (p->topic.len == 0) {
+        p->topic = *alias;
+        return alias->len > 0;
+    }
+    uint8_t *copy = mem_grow((void *)(uintptr_t)alias->ptr, p->topic.len);
+    memcpy(copy, p->topic.ptr, p->topic.len);
+    *alias = (Str){ copy, p->topic.len };
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------------------ routing */
+
+static void deliver_group(Shard *shard, Message *m, RouteGroup *g) {
+    RouteMember *kept = NULL;
+    uint32_t first = g->turn++;
+    for (size_t i = 0; i < g->n; i++) {
+        RouteMember *to = &g->members[(first + i) % g->n];
+        if (to->session && !session_may_receive(to->session, m->topic)) continue;
+        if (!to->online) {
+            if (to->persistent && to->qos && m->qos && !kept) kept = to;
+            continue;
+        }
+        kept = to;
+        break;
+    }
+    if (!kept) return;
+    if (kept->session)
+        session_deliver(shard, kept->session, m, kept->qos, false, false);
+    else
+        relay_member(shard, kept->shard, m, kept->client_id, kept->qos);
+}
+
+void publish_route(Shard *shard, Message *m, Route *r) {
+    if (r->remote)
+        for (int i = 0; i < (int)shard->broker->shards_n; i++)
+            if (r->remote >> i & 1) relay_message(shard, i, m);
+    for (size_t i = 0; i < r->groups_n; i++) deliver_group(shard, m, &r->groups[i]);
+    /* Receiving may end a connection (a slow reader), never start one: the list stays as it is. */
+    for (size_t i = 0; i < r->subs_n; i++) {
+        RouteSub *to = &r->subs[i];
+        if (!to->allowed || (to->no_local && to->session == m->from)) continue;
+        session_deliver(shard, to->session, m, to->qos, m->retain && to->retain_as_published, i + 1 == r->subs_n);
+    }
+}
+
+void hub_publish(Shard *shard, Message *m) {
+    if (m->retain) store_retain(shard, m);
+    publish_route(shard, m, route_find(shard, m->space, m->topic));
+    if (m->wait)
+        ack_release(m->wait);
+    else if (m->done)
+        m->done(m->ctx);
+}
+
+/* ------------------------------------------------------------------------------------------------ PUBLISH */
+
+static uint8_t over_limits(const Client *c, const MqttPublish *p, const MqttProps *props) {
+    const BrokerLimits *l = &c->broker->o.limits;
+    if (p->payload.len > l->payload_bytes_max) return MQTT_PACKET_TOO_LARGE;
+    if (props->user_bytes > l->user_property_bytes_max || props->content_type.len > l->content_type_bytes_max ||
+        props->correlation_data.len > l->correlation_data_bytes_max)
+        return MQTT_QUOTA_EXCEEDED;
+    return 0;
+}
+
+static void set_expiry(Client *c, Message *m, uint32_t seconds) {
+    uint32_t max = c->broker->o.limits.message_expiry_s_max;
+    if (seconds == 0) seconds = 1; /* Source: developer guide, MQTT 5 message expiry */
+    if (seconds > max) seconds = max;
+    m->has_expiry = true;
+    m->expires_ms = clock_ms(c->broker->o.clock) + (int64_t)seconds * 1000;
+}
+
+/* Everything about one PUBLISH that is in order. frame: the packet as it came, NULL when it must be written anew. */
+static bool go(Client *c, const MqttPublish *p, TopicSlot *slot, Str props, uint8_t *frame, size_t frame_len) {
+    Shard *shard = c->shard;
+    Message m = { .space = c->space,
+                  .topic = p->topic,
+                  .payload = p->payload,
+                  .props = props,
+                  .qos = p->qos,
+                  .retain = p->retain,
+                  .from = c->session,
+                  .publisher = p->qos ? c : NULL };
+    if (p->has_message_expiry) set_expiry(c, &m, p->message_expiry_s);
+    if (frame) {
+        Form *f = &m.forms[c->version == MQTT_5][p->qos];
+        frame[0] &= 0xF6; /* neither DUP nor RETAIN for who gets it now */
+        *f = (Form){ frame, frame_len, p->qos ? mqtt_publish_id_at(c->version, p) : 0 };
+    }
+    shard->published_in++;
+    if (p->retain) store_retain(shard, &m);
+    if (slot->route->service) topic_request(c, slot->route->service, &m);
+    publish_route(shard, &m, slot->route);
+    if (p->qos) acknowledge(c, p->packet_id, MQTT_SUCCESS, m.wait);
+    return true;
+}
+
+/* All checks, for a topic that is new here or a packet with properties. */
+static bool publish_checked(Client *c, uint8_t *frame, const MqttFrame *f) {
+    MqttPublish p;
+    MqttProps props = { 0 };
+    Err e = mqtt_parse_publish(c->version, mqtt_flags(f->header), f->body, &p);
+    if (e == OK && p.props.len) e = mqtt_props_decode(MQTT_PUBLISH, p.props, &props);
+    if (e != OK) return client_leave(c, LEAVE_CLIENT_ERROR, mqtt_reason_of(e), "PUBLISH is malformed");
+    if (p.qos == 2) return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_QOS_NOT_SUPPORTED, "QoS 2 is not supported");
+    if (p.has_subscription_id)
+        return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_PROTOCOL_ERROR, "PUBLISH has a subscription identifier");
+    if (p.qos && c->acks_end - c->acks_first >= c->broker->o.limits.inflight_in_max)
+        return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_RECEIVE_MAXIMUM_EXCEEDED, "too many messages are unacknowledged");
+    if (!alias_resolve(c, &p))
+        return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_TOPIC_ALIAS_INVALID, "the topic alias is unknown or too large");
+    MqttTopicLimits limits = { c->broker->o.limits.topic_bytes_max, c->broker->o.limits.topic_slashes_max };
+    if (mqtt_topic_check(p.topic, limits) != OK)
+        return refuse(c, &p, c->version == MQTT_5 ? LEAVE_FORBIDDEN : LEAVE_CLIENT_ERROR, MQTT_TOPIC_NAME_INVALID,
+                      "the topic is not valid");
+    uint8_t over = over_limits(c, &p, &props);
+    if (over) return refuse(c, &p, LEAVE_CLIENT_ERROR, over, "the message is larger than allowed");
+    TopicSlot *slot = slot_find(c, p.topic.ptr, p.topic.len);
+    if (!slot) slot = slot_make(c, p.topic);
+    p.topic = (Str){ slot->topic, slot->len };
+    if (!slot->allowed) return refuse(c, &p, LEAVE_AUTH_ERROR, MQTT_NOT_AUTHORIZED, "AUTHORIZATION_FAILURE");
+    if (p.topic.ptr[0] == '$' && (p.retain || !reserved_ok(c, slot->route)))
+        return refuse(c, &p, LEAVE_FORBIDDEN, MQTT_TOPIC_NAME_INVALID, "the topic is reserved");
+    if (p.retain && !client_may(c, "iot:RetainPublish", "topic", p.topic, NULL, 0))
+        return refuse(c, &p, LEAVE_AUTH_ERROR, MQTT_NOT_AUTHORIZED, "AUTHORIZATION_FAILURE");
+    Str forward = STR_NONE;
+    bool as_is = p.topic_alias == 0 && !p.has_message_expiry;
+    if (p.props.len && as_is) forward = p.props;
+    if (p.props.len && !as_is) {
+        Arena scratch = { 0 };
+        Str kept = mqtt_props_forward(&scratch, p.props, p.message_expiry_s);
+        if (kept.len) forward = (Str){ turn_copy(c->shard->reactor, kept), kept.len };
+        arena_free(&scratch);
+    }
+    return go(c, &p, slot, forward, as_is ? frame : NULL, f->total);
+}
+
+bool client_publish(Client *c, uint8_t *frame, const MqttFrame *f) {
+    const uint8_t *b = f->body.ptr;
+    uint8_t flags = mqtt_flags(f->header), qos = flags >> 1;
+    size_t topic_len, head;
+    /* Only a plain packet takes the short way: no retain, no properties, room for its acknowledgement. */
+    if (f->body.len < 3 || (flags & 1) || qos > 1 || (qos == 0 && flags)) return publish_checked(c, frame, f);
+    topic_len = (size_t)(b[0] << 8 | b[1]);
+    head = 2 + topic_len + (qos ? 2 : 0) + (c->version == MQTT_5 ? 1 : 0);
+    if (f->body.len < head || f->body.len - head > c->broker->o.limits.payload_bytes_max ||
+        (c->version == MQTT_5 && b[head - 1] != 0) ||
+        c->acks_end - c->acks_first >= c->broker->o.limits.inflight_in_max)
+        return publish_checked(c, frame, f);
+    TopicSlot *slot = slot_find(c, b + 2, topic_len);
+    if (!slot || !slot->allowed || slot->topic[0] == '$') return publish_checked(c, frame, f);
+    MqttPublish p = { .topic = { b + 2, topic_len },
+                      .payload = { b + head, f->body.len - head },
+                      .packet_id = qos ? (uint16_t)(b[2 + topic_len] << 8 | b[3 + topic_len]) : 0,
+                      .qos = qos };
+    if (qos && p.packet_id == 0) return publish_checked(c, frame, f);
+    return go(c, &p, slot, STR_NONE, frame, f->total);
+}

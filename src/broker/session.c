@@ -1,0 +1,362 @@
+#include "broker/session.h"
+
+#include <stdlib.h>
+
+#include "broker/client.h"
+
+/* QoS 1 to a kept session: every message is written to its queue in the store and, where the window has room, sent
+ * at once as well. What is acknowledged before the write runs is not written. When the window is full the session
+ * falls into backlog: new messages are stored only, and acknowledgements make it read the next page, until a page
+ * reaches the newest message. A session that comes back starts in backlog, so what it had not acknowledged comes
+ * again without anything being remembered here.
+ *
+ * A session that is not kept holds what exceeds the window in memory, up to a limit. */
+
+bool session_may_receive(const Session *s, Str topic) {
+    return !s->client || client_may(s->client, "iot:Receive", "topic", topic, NULL, 0);
+}
+
+void session_note_overlaps(Session *s) {
+    s->overlaps = 0;
+    if (s->subs_n < 2) return;
+    Arena a = { 0 };
+    for (Sub *sub = s->subs; sub; sub = sub->next_of_session) {
+        Str f = tree_filter(sub, &a);
+        s->overlaps += !sub->group && (str_find(f, '+') != SIZE_MAX || str_find(f, '#') != SIZE_MAX);
+    }
+    arena_free(&a);
+}
+
+static void count(_Atomic uint64_t *n) {
+    atomic_fetch_add_explicit(n, 1, memory_order_relaxed);
+}
+
+/* ------------------------------------------------------------------------------------------------ the window */
+
+static bool window_full(const Session *s) {
+    uint16_t next = s->last_packet_id == UINT16_MAX ? 1 : (uint16_t)(s->last_packet_id + 1);
+    return s->inflight_n >= s->window || (s->inflight_n && s->inflight[0].packet_id == next);
+}
+
+static Inflight *window_take(Session *s) {
+    if (s->inflight_n == s->inflight_cap) {
+        s->inflight_cap = s->inflight_cap ? s->inflight_cap * 2 : 8;
+        s->inflight = mem_grow(s->inflight, s->inflight_cap * sizeof *s->inflight);
+    }
+    s->last_packet_id = s->last_packet_id == UINT16_MAX ? 1 : (uint16_t)(s->last_packet_id + 1);
+    Inflight *f = &s->inflight[s->inflight_n++];
+    *f = (Inflight){ .packet_id = s->last_packet_id };
+    return f;
+}
+
+static void window_clear(Session *s) {
+    for (size_t i = 0; i < s->inflight_n; i++) store_message_forget(s->inflight[i].op);
+    free(s->inflight);
+    s->inflight = NULL;
+    s->inflight_n = s->inflight_cap = 0;
+}
+
+static void waiting_add(Shard *shard, Session *s, const Message *m) {
+    if (s->waiting_n >= shard->broker->o.limits.queued_messages_max) {
+        count(&shard->broker->counters.dropped_full);
+        return;
+    }
+    Waiting *w = mem_new(sizeof *w + m->topic.len + m->payload.len + m->props.len);
+    uint8_t *at = w->data;
+    const Str parts[] = { m->topic, m->payload, m->props };
+    Str *to[] = { &w->topic, &w->payload, &w->props };
+    for (int i = 0; i < 3; i++) {
+        *to[i] = (Str){ at, parts[i].len };
+        if (parts[i].len) memcpy(at, parts[i].ptr, parts[i].len);
+        at += parts[i].len;
+    }
+    w->has_expiry = m->has_expiry;
+    w->expires_ms = m->expires_ms;
+    if (!s->waiting) s->waiting_tail = &s->waiting;
+    *s->waiting_tail = w;
+    s->waiting_tail = &w->next;
+    s->waiting_n++;
+}
+
+static void waiting_clear(Session *s) {
+    for (Waiting *w = s->waiting, *next; w; w = next) {
+        next = w->next;
+        free(w);
+    }
+    s->waiting = NULL;
+    s->waiting_n = 0;
+}
+
+/* ------------------------------------------------------------------------------------------------ delivery */
+
+static void send(Shard *shard, Session *s, Message *m, uint8_t qos, uint16_t id, bool retain, bool last) {
+    Client *c = s->client;
+    Form *f = message_form(m, shard, c->version, qos, clock_ms(shard->broker->o.clock));
+    if (c->packet_bytes_max && f->len > c->packet_bytes_max) { /* [MQTT-3.1.2-25]: as if it had been delivered */
+        if (id) session_acked(shard, s, id);
+        return;
+    }
+    client_send(c, f, id, retain, last);
+    shard->delivered++;
+}
+
+static void deliver_qos1(Shard *shard, Session *s, Message *m, bool retain, bool last) {
+    Inflight entry = { 0 };
+    bool kept = atomic_load_explicit(&s->kept, memory_order_relaxed);
+    if (!s->client && !kept) return;
+    if (kept) {
+        entry.seq = s->next_seq++;
+        entry.op = store_message(shard, s, m, entry.seq);
+    }
+    bool later = !s->client || s->backlog || s->waiting || window_full(s);
+    if (later) {
+        if (kept) {
+            store_message_forget(entry.op);
+            s->backlog = s->client != NULL;
+            count(&shard->broker->counters.queued);
+        } else {
+            waiting_add(shard, s, m);
+        }
+        return;
+    }
+    Inflight *f = window_take(s);
+    f->seq = entry.seq;
+    f->op = entry.op;
+    if (kept) s->sent_seq = entry.seq;
+    send(shard, s, m, 1, f->packet_id, retain, last);
+}
+
+void session_deliver(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain, bool last) {
+    if (qos && m->qos) {
+        deliver_qos1(shard, s, m, retain, last);
+        return;
+    }
+    if (!s->client) return;
+    if (conn_waiting(s->client->conn) > shard->broker->o.limits.slow_reader_bytes_max) {
+        count(&shard->broker->counters.dropped_slow);
+        return;
+    }
+    send(shard, s, m, 0, 0, retain, last);
+}
+
+bool session_acked(Shard *shard, Session *s, uint16_t packet_id) {
+    size_t i = 0;
+    while (i < s->inflight_n && s->inflight[i].packet_id != packet_id) i++;
+    if (i == s->inflight_n) return false;
+    Inflight f = s->inflight[i];
+    memmove(s->inflight + i, s->inflight + i + 1, (s->inflight_n - i - 1) * sizeof f);
+    s->inflight_n--;
+    if (f.seq) store_message_acked(shard, s, f.seq, f.op);
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------------------ what waits */
+
+static void send_item(Shard *shard, Session *s, const StoredItem *item) {
+    Message m = { .space = s->space,
+                  .topic = item->topic,
+                  .payload = item->payload,
+                  .props = item->props,
+                  .qos = 1,
+                  .has_expiry = item->has_expiry,
+                  .expires_ms = item->expires_ms };
+    bool expired = item->has_expiry && item->expires_ms <= clock_ms(shard->broker->o.clock);
+    if (expired || !session_may_receive(s, item->topic)) {
+        if (item->seq) store_message_acked(shard, s, item->seq, NULL);
+        return;
+    }
+    Inflight *f = window_take(s);
+    f->seq = item->seq;
+    send(shard, s, &m, 1, f->packet_id, false, true);
+}
+
+static void page_read(Shard *shard, Session *s, const StoredPage *page, Err e) {
+    s->reading = false;
+    if (!s->client || e != OK) return;
+    for (size_t i = 0; i < page->n && s->client; i++) {
+        if (window_full(s)) break; /* the rest is read again */
+        send_item(shard, s, &page->items[i]);
+        s->sent_seq = page->items[i].seq;
+    }
+    if (!page->more && s->sent_seq < page->last_seq && page->n == 0) s->sent_seq = page->last_seq;
+    if (!page->more && s->sent_seq + 1 >= s->next_seq) s->backlog = false;
+    session_pump(shard, s);
+}
+
+void session_pump(Shard *shard, Session *s) {
+    while (s->waiting && s->client && !window_full(s)) {
+        Waiting *w = s->waiting;
+        s->waiting = w->next;
+        s->waiting_n--;
+        StoredItem item = { 0, w->topic, w->payload, w->props, w->has_expiry, w->expires_ms };
+        send_item(shard, s, &item);
+        free(w);
+    }
+    if (!s->backlog || s->reading || !s->client || s->inflight_n * 2 > s->window) return;
+    s->reading = true;
+    store_read_queue(shard, s, s->sent_seq + 1, s->window - s->inflight_n, page_read);
+}
+
+void session_save(Shard *shard, Session *s, StoreOpDone *done, void *ctx) {
+    store_session(shard, s, done, ctx);
+}
+
+/* ------------------------------------------------------------------------------------------------ coming and going */
+
+void session_clear(Shard *shard, Session *s) {
+    Space *space = s->space;
+    pthread_rwlock_wrlock(&space->lock);
+    for (Sub *sub = s->subs, *next; sub; sub = next) {
+        next = sub->next_of_session;
+        space_touch(space, tree_first_level(sub));
+        tree_remove(&space->tree, sub);
+    }
+    pthread_rwlock_unlock(&space->lock);
+    s->subs = NULL;
+    s->subs_n = s->overlaps = 0;
+    window_clear(s);
+    waiting_clear(s);
+    if (atomic_exchange(&s->kept, false)) store_session_erase(shard, s);
+    s->next_seq = 1;
+    s->sent_seq = 0;
+    s->backlog = false;
+}
+
+static void touch_all(Session *s) {
+    for (Sub *sub = s->subs; sub; sub = sub->next_of_session) space_touch(s->space, tree_first_level(sub));
+}
+
+void session_free(Session *s) {
+    window_clear(s);
+    waiting_clear(s);
+    timer_disarm(&s->expiry);
+    free((void *)(uintptr_t)s->principal_id.ptr);
+    free(s);
+}
+
+/* Nobody has asked for it in its time: it is forgotten. */
+static void expired(Timer *t, Reactor *r) {
+    Session *s = (Session *)((char *)t - offsetof(Session, expiry));
+    Shard *shard = shard_of(r);
+    session_clear(shard, s);
+    pthread_mutex_lock(&s->space->sessions_lock);
+    if (map_get(&s->space->sessions, s->client_id) == s) map_remove(&s->space->sessions, s->client_id);
+    pthread_mutex_unlock(&s->space->sessions_lock);
+    if (s->reading) { /* a page is on its way to it: let it arrive first */
+        timer_arm(r, &s->expiry, r->now_ms + 1000);
+        return;
+    }
+    session_free(s);
+}
+
+enum { GHOST_S = 3600 }; /* a version number is kept an hour. Source: "Lifecycle events" */
+
+void session_away(Shard *shard, Session *s) {
+    s->client = NULL;
+    atomic_store(&s->online, false);
+    window_clear(s);
+    waiting_clear(s);
+    s->backlog = false;
+    s->disconnected_ms = clock_ms(shard->broker->o.clock);
+    bool keep = s->expiry_s > 0;
+    if (!keep) {
+        session_clear(shard, s);
+    } else {
+        touch_all(s); /* receive verdicts and share groups count who is online */
+        session_save(shard, s, NULL, NULL);
+    }
+    int64_t wait_s = keep ? s->expiry_s : GHOST_S;
+    timer_arm(shard->reactor, &s->expiry, reactor_now_ms(shard->reactor) + wait_s * 1000);
+}
+
+static Session *session_new(Shard *shard, Space *space, Str client_id) {
+    Session *s = mem_new(sizeof *s + client_id.len);
+    memcpy(s->id_bytes, client_id.ptr, client_id.len);
+    s->client_id = (Str){ s->id_bytes, client_id.len };
+    s->space = space;
+    s->next_seq = 1;
+    s->window = (uint16_t)shard->broker->o.limits.inflight_out_max;
+    s->expiry.fire = expired;
+    atomic_store(&s->shard_index, shard->index);
+    return s;
+}
+
+Session *session_restore(Shard *shard, Space *space, Str client_id) {
+    Session *s = session_new(shard, space, client_id);
+    map_put(&space->sessions, s->client_id, s);
+    return s;
+}
+
+/* ------------------------------------------------------------------------------------------------ take-over */
+
+typedef struct {
+    Task task;
+    Shard *from; /* who asked */
+    Client *client;
+    Session *session;
+    SessionGotFn *got;
+} Take;
+
+static void take(Take *t, Shard *here);
+
+static void take_task(Task *task, Reactor *r) {
+    take((Take *)task, shard_of(r));
+}
+
+static void finish(Take *t) {
+    Session *s = t->session;
+    s->moving = false;
+    timer_disarm(&s->expiry);
+    t->got(t->client, s);
+    client_release(t->client);
+    free(t);
+}
+
+static void arrived(Task *task, Reactor *r) {
+    (void)r;
+    finish((Take *)task);
+}
+
+/* On the shard that owned the session: its connection goes, then the session. */
+static void give(Take *t, Shard *here, Session *s) {
+    timer_disarm(&s->expiry);
+    if (s->client) client_leave(s->client, LEAVE_DUPLICATE, MQTT_SESSION_TAKEN_OVER, "another connection has its client id");
+    timer_disarm(&s->expiry);
+    t->session = s;
+    if (here == t->from) {
+        finish(t);
+        return;
+    }
+    s->moving = true;
+    store_ops_submit(here); /* its last operations run before what the other shard will add */
+    atomic_store(&s->shard_index, t->from->index);
+    touch_all(s);
+    t->task.run = arrived;
+    reactor_post(t->from->reactor, &t->task);
+}
+
+static void take(Take *t, Shard *here) {
+    Space *space = t->client->space;
+    pthread_mutex_lock(&space->sessions_lock);
+    Session *s = map_get(&space->sessions, t->client->client_id);
+    int owner = s ? atomic_load(&s->shard_index) : t->from->index;
+    if (!s && here == t->from) {
+        s = session_new(here, space, t->client->client_id);
+        map_put(&space->sessions, s->client_id, s);
+    }
+    pthread_mutex_unlock(&space->sessions_lock);
+    if (owner == here->index && s && !s->moving) {
+        give(t, here, s);
+        return;
+    }
+    t->task.run = take_task; /* elsewhere, or just on its way here: ask (again) */
+    reactor_post(here->broker->shards[owner]->reactor, &t->task);
+}
+
+void session_take(Shard *shard, Space *space, Client *client, Str client_id, SessionGotFn *got) {
+    (void)space, (void)client_id;
+    Take *t = mem_new(sizeof *t);
+    *t = (Take){ .from = shard, .client = client, .got = got };
+    client_retain(client);
+    take(t, shard);
+}

@@ -1,0 +1,83 @@
+/* Session: what the broker knows of a client id between and during its connections: subscriptions, messages under
+ * way, expiry. Belongs to one shard; only that shard's thread touches it, but for the few atomic members. */
+#pragma once
+
+#include "broker/hub.h"
+#include "broker/message.h"
+#include "broker/tree.h"
+#include "broker/store_op.h"
+#include "mqtt/packet.h"
+
+typedef struct {
+    uint16_t packet_id;
+    uint64_t seq;     /* in the store; 0: it is not there */
+    MessageOp *op;    /* its write while that is under way; NULL: done, or none */
+} Inflight;
+
+/* A QoS 1 message that waits for room in the window, of a session that is not kept. */
+typedef struct Waiting {
+    struct Waiting *next;
+    Str topic, payload, props;
+    bool has_expiry;
+    int64_t expires_ms;
+    uint8_t data[];
+} Waiting;
+
+struct Session {
+    Space *space;
+    Str client_id;
+    _Atomic int shard_index;
+    _Atomic bool online, kept; /* kept: persistent, in the store */
+    bool moving;               /* between two shards */
+    Client *client;            /* NULL: away */
+    MqttVersion version;
+    uint32_t expiry_s;
+    uint32_t presence;         /* versionNumber of lifecycle events */
+    Sub *subs;
+    size_t subs_n, overlaps;   /* overlaps: filters that could match what another of its filters matches */
+    /* out */
+    Inflight *inflight; /* oldest first */
+    size_t inflight_n, inflight_cap;
+    uint16_t window, last_packet_id;
+    Waiting *waiting, **waiting_tail;
+    size_t waiting_n;
+    /* the stored queue of a kept session */
+    uint64_t next_seq;  /* of the next message stored */
+    uint64_t sent_seq;  /* up to here it was read and sent in this connection */
+    bool backlog;       /* messages in the store come first: new ones go behind them */
+    bool reading;       /* a page is on its way */
+    /* for GetConnection, and while away */
+    Timer expiry;
+    Shard *expiry_shard;
+    int64_t connected_ms, disconnected_ms;
+    const char *disconnect_reason;
+    uint16_t keepalive_s;
+    Str principal_id;   /* of the last connection; owned */
+    uint8_t id_bytes[];
+};
+
+/* The session of this client id in the space of its account; made when there is none. Runs `got` on the shard's
+ * thread once the session is the shard's and no other connection has it (a former one is told to go). */
+typedef void SessionGotFn(Client *client, Session *session);
+void session_take(Shard *shard, Space *space, Client *client, Str client_id, SessionGotFn *got);
+
+/* One that the store brought back. */
+Session *session_restore(Shard *shard, Space *space, Str client_id);
+
+/* Ends subscriptions and messages, here and in the store. The Session itself stays, for its version number. */
+void session_clear(Shard *shard, Session *s);
+/* The client left: keep it, or clear it, and let it go after its time. */
+void session_away(Shard *shard, Session *s);
+void session_free(Session *s); /* when the broker ends */
+
+bool session_may_receive(const Session *s, Str topic);
+void session_note_overlaps(Session *s);
+
+/* Hands a message to a session of this shard. */
+void session_deliver(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain, bool last);
+/* The subscriber acknowledged. false: no such packet id is under way. */
+bool session_acked(Shard *shard, Session *s, uint16_t packet_id);
+/* Sends on what waits: from memory, or a page from the store. */
+void session_pump(Shard *shard, Session *s);
+/* Saves the record of a kept session; done may be NULL. */
+void session_save(Shard *shard, Session *s, StoreOpDone *done, void *ctx);

@@ -1,0 +1,203 @@
+#include <stdlib.h>
+
+#include "broker/client.h"
+
+/* SUBSCRIBE: each filter is judged by itself; what was granted is in the tree before the SUBACK leaves, and in the
+ * store where the session is kept. Retained messages follow the SUBACK, to filters without wildcard only (AWS). */
+
+enum { FILTERS_MAX = 64 }; /* of one packet, whatever the setting says */
+
+typedef struct {
+    Str filter;
+    uint8_t qos;
+    bool retain_as_published;
+} WantRetained;
+
+typedef struct {
+    Client *client;
+    Arena arena;
+    bool unsubscribe;
+    uint16_t packet_id;
+    uint8_t codes[FILTERS_MAX];
+    size_t n;
+    WantRetained retained[FILTERS_MAX];
+    size_t retained_n;
+    Str changed[FILTERS_MAX]; /* for the lifecycle event */
+    size_t changed_n;
+} Answer;
+
+static void answer(Answer *a) {
+    Client *c = a->client;
+    Writer w = writer_in(&a->arena);
+    MqttSuback ack = { .packet_id = a->packet_id, .codes = { a->codes, a->n } };
+    if (a->unsubscribe) {
+        mqtt_write_unsuback(&w, c->version, &ack);
+    } else {
+        if (c->version == MQTT_3_1_1)
+            for (size_t i = 0; i < a->n; i++)
+                if (a->codes[i] >= MQTT_UNSPECIFIED_ERROR) a->codes[i] = MQTT3_SUBACK_FAILURE;
+        mqtt_write_suback(&w, c->version, &ack);
+    }
+    client_put_writer(c, &w);
+    for (size_t i = 0; i < a->retained_n; i++)
+        store_read_retained(c->shard, c, a->retained[i].filter, a->retained[i].qos, a->retained[i].retain_as_published);
+    presence_subscriptions(c, a->unsubscribe ? "unsubscribed" : "subscribed", a->changed, a->changed_n);
+}
+
+static void answer_free(Answer *a) {
+    client_release(a->client);
+    arena_free(&a->arena);
+    free(a);
+}
+
+static void saved(Shard *shard, void *ctx, Err e) {
+    Answer *a = ctx;
+    (void)shard;
+    if (a->client->state == CLIENT_LIVE) {
+        if (e == OK)
+            answer(a);
+        else
+            client_leave(a->client, LEAVE_SERVER_ERROR, MQTT_UNSPECIFIED_ERROR, "the store could not take a subscription");
+    }
+    answer_free(a);
+}
+
+static bool finish(Client *c, Answer *a) {
+    if (a->changed_n) session_note_overlaps(c->session);
+    if (a->changed_n && atomic_load_explicit(&c->session->kept, memory_order_relaxed)) {
+        session_save(c->shard, c->session, saved, a);
+        return true;
+    }
+    answer(a);
+    answer_free(a);
+    return true;
+}
+
+static Answer *answer_new(Client *c, uint16_t packet_id, bool unsubscribe) {
+    Answer *a = mem_new(sizeof *a);
+    a->client = c;
+    a->packet_id = packet_id;
+    a->unsubscribe = unsubscribe;
+    client_retain(c);
+    return a;
+}
+
+/* ------------------------------------------------------------------------------------------------ SUBSCRIBE */
+
+static MqttTopicLimits limits_of(const Client *c) {
+    return (MqttTopicLimits){ c->broker->o.limits.topic_bytes_max, c->broker->o.limits.topic_slashes_max };
+}
+
+static bool share_room(const Client *c, const MqttFilter *f, const Sub *there) {
+    const BrokerLimits *l = &c->broker->o.limits;
+    if (there) return true;
+    return f->group.len <= l->share_group_bytes_max &&
+           c->space->tree.groups_n < l->share_groups_max * l->shares_per_group_max;
+}
+
+static uint8_t add(Client *c, const MqttSubscription *want, const MqttFilter *f, Answer *a) {
+    Session *s = c->session;
+    Space *space = c->space;
+    bool made = false;
+    pthread_rwlock_wrlock(&space->lock);
+    Sub *sub = tree_find(&space->tree, s, f->group, f->filter);
+    uint8_t bad = 0;
+    if (!sub && s->subs_n >= c->broker->o.limits.subscriptions_per_connection_max) bad = MQTT_QUOTA_EXCEEDED;
+    if (!bad && f->group.ptr && !share_room(c, f, sub)) bad = MQTT_QUOTA_EXCEEDED;
+    if (!bad) {
+        sub = tree_add(&space->tree, s, f->group, f->filter, &made);
+        sub->qos = want->qos;
+        sub->no_local = want->no_local;
+        sub->retain_as_published = want->retain_as_published;
+        if (made) {
+            sub->next_of_session = s->subs;
+            s->subs = sub;
+            s->subs_n++;
+        }
+        space_touch(space, tree_first_level(sub));
+    }
+    pthread_rwlock_unlock(&space->lock);
+    if (bad) return bad;
+    a->changed[a->changed_n++] = str_dup(&a->arena, want->filter);
+    if (!f->wildcard && !f->group.ptr && (want->retain_handling == 0 || (want->retain_handling == 1 && made)))
+        a->retained[a->retained_n++] =
+            (WantRetained){ str_dup(&a->arena, f->filter), want->qos, want->retain_as_published };
+    return want->qos;
+}
+
+/* The code of one filter; *denied where its policy forbids it. */
+static uint8_t judge(Client *c, const MqttSubscription *want, Answer *a, bool *denied) {
+    MqttFilter f;
+    if (mqtt_filter_parse(want->filter, limits_of(c), &f) != OK) return MQTT_TOPIC_FILTER_INVALID;
+    if (f.group.ptr && want->no_local) return MQTT_PROTOCOL_ERROR; /* [MQTT-3.8.3-4] */
+    if (!client_may(c, "iot:Subscribe", "topicfilter", want->filter, NULL, 0)) {
+        *denied = true;
+        return MQTT_NOT_AUTHORIZED;
+    }
+    return add(c, want, &f, a);
+}
+
+bool client_subscribe(Client *c, Str body) {
+    MqttSubscribe in;
+    Err e = mqtt_parse_subscribe(c->version, body, &in);
+    if (e != OK) return client_leave(c, LEAVE_CLIENT_ERROR, mqtt_reason_of(e), "SUBSCRIBE is malformed");
+    size_t max = c->broker->o.limits.filters_per_subscribe_max;
+    if (in.filters_n > (max < FILTERS_MAX ? max : FILTERS_MAX))
+        return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_QUOTA_EXCEEDED, "SUBSCRIBE has more filters than allowed");
+    if (mqtt_props_has(&in.props, MQTT_PROP_SUBSCRIPTION_ID))
+        return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_SUBSCRIPTION_IDS_NOT_SUPPORTED,
+                            "subscription identifiers are not supported");
+    Answer *a = answer_new(c, in.packet_id, false);
+    MqttSubscription want;
+    for (Str rest = in.filters; mqtt_subscribe_next(&rest, &want);) {
+        bool denied = false;
+        if (want.qos == 2) {
+            answer_free(a);
+            return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_QOS_NOT_SUPPORTED, "QoS 2 is not supported");
+        }
+        a->codes[a->n++] = judge(c, &want, a, &denied);
+        client_event(c, denied ? LOG_ERROR : LOG_INFO, "Subscribe", !denied, want.filter,
+                     denied ? "AUTHORIZATION_FAILURE" : NULL);
+        if (denied && c->version == MQTT_3_1_1) { /* Source: reference 01 section 9; SDK issue 125 */
+            answer_free(a);
+            return client_leave(c, LEAVE_AUTH_ERROR, 0, "AUTHORIZATION_FAILURE");
+        }
+    }
+    return finish(c, a);
+}
+
+/* ------------------------------------------------------------------------------------------------ UNSUBSCRIBE */
+
+static bool drop(Client *c, const MqttFilter *f) {
+    Session *s = c->session;
+    pthread_rwlock_wrlock(&c->space->lock);
+    Sub *sub = tree_find(&c->space->tree, s, f->group, f->filter);
+    if (sub) {
+        Sub **at = &s->subs;
+        while (*at != sub) at = &(*at)->next_of_session;
+        *at = sub->next_of_session;
+        s->subs_n--;
+        space_touch(c->space, tree_first_level(sub));
+        tree_remove(&c->space->tree, sub);
+    }
+    pthread_rwlock_unlock(&c->space->lock);
+    return sub != NULL;
+}
+
+bool client_unsubscribe(Client *c, Str body) {
+    MqttSubscribe in;
+    Err e = mqtt_parse_unsubscribe(c->version, body, &in);
+    if (e != OK) return client_leave(c, LEAVE_CLIENT_ERROR, mqtt_reason_of(e), "UNSUBSCRIBE is malformed");
+    if (in.filters_n > FILTERS_MAX)
+        return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_QUOTA_EXCEEDED, "UNSUBSCRIBE has more filters than allowed");
+    Answer *a = answer_new(c, in.packet_id, true);
+    Str filter;
+    for (Str rest = in.filters; mqtt_unsubscribe_next(&rest, &filter);) {
+        MqttFilter f;
+        bool ok = mqtt_filter_parse(filter, limits_of(c), &f) == OK;
+        a->codes[a->n++] = ok ? MQTT_SUCCESS : MQTT_TOPIC_FILTER_INVALID;
+        if (ok && drop(c, &f)) a->changed[a->changed_n++] = str_dup(&a->arena, filter);
+    }
+    client_event(c, LOG_INFO, "Unsubscribe", true, STR_NONE, NULL);
+    return finish(c, a);
+}
