@@ -10,6 +10,7 @@
 #include "store/worker.h"
 
 typedef struct Broker Broker;
+typedef struct Client Client; /* an MQTT connection */
 
 /* A PUBLISH on a reserved topic, carried out by a service on a worker, in a transaction; called from an outbox it may
  * publish answers. Errors stay in the answers: what it returns undoes the transaction. */
@@ -44,7 +45,7 @@ typedef struct {
 
 Broker *broker_new(const BrokerOptions *options, Reactor **reactors, size_t n);
 /* Brings the kept sessions and their subscriptions back. Before the first connection. */
-NODISCARD Err broker_load(Broker *broker);
+NODISCARD Err broker_load_account(Broker *broker, Str account);
 /* Clients are told that the server goes down; on each reactor's own thread, before reactor_stop. */
 void broker_shut(Broker *broker);
 void broker_free(Broker *broker); /* after the reactors and workers ended */
@@ -67,7 +68,7 @@ typedef struct {
     Str account, topic, payload;
     uint8_t qos; /* 0 or 1 */
     bool retain;
-    Str props;   /* MQTT 5 publish properties, encoded without their length; STR_NONE: none */
+    Str props; /* MQTT 5 publish properties, encoded without their length; STR_NONE: none */
     /* QoS 1, may be NULL: once every session that is kept has it. On any thread. */
     void (*done)(void *ctx);
     void *ctx;

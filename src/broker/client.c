@@ -101,7 +101,8 @@ void client_bind(Client *c) {
 bool client_may(Client *c, const char *action, const char *kind, Str resource, const PolicyVar *extra, size_t n) {
     uint8_t text[1024];
     const Broker *b = c->broker;
-    int head = snprintf((char *)text, sizeof text, "arn:aws:iot:%.*s:%.*s:%s/", PS(b->o.region), PS(c->space->account), kind);
+    int head =
+        snprintf((char *)text, sizeof text, "arn:aws:iot:%.*s:%.*s:%s/", PS(b->o.region), PS(c->space->account), kind);
     if (head < 0 || (size_t)head + resource.len > sizeof text) return false;
     if (resource.len) memcpy(text + head, resource.ptr, resource.len);
     Str arn = { text, (size_t)head + resource.len };
@@ -199,7 +200,11 @@ static size_t on_input(Conn *conn, uint8_t *bytes, size_t len) {
 
 void mqtt_closed(Client *c, bool orderly) {
     if (c->state != CLIENT_GONE)
-        client_leave(c, orderly ? LEAVE_CLIENT : c->conn->why == CLOSE_SLOW_READER ? LEAVE_SERVER : LEAVE_LOST, 0, NULL);
+        client_leave(c,
+                     orderly                             ? LEAVE_CLIENT
+                     : c->conn->why == CLOSE_SLOW_READER ? LEAVE_SERVER
+                                                         : LEAVE_LOST,
+                     0, NULL);
     client_release(c);
 }
 
@@ -227,7 +232,8 @@ static void on_timer(Timer *t, Reactor *r) {
     if (due > r->now_ms)
         timer_arm(r, t, due);
     else
-        client_leave(c, LEAVE_KEEP_ALIVE, MQTT_KEEP_ALIVE_TIMEOUT, "nothing came in one and a half times the keep-alive");
+        client_leave(c, LEAVE_KEEP_ALIVE, MQTT_KEEP_ALIVE_TIMEOUT,
+                     "nothing came in one and a half times the keep-alive");
 }
 
 Client *mqtt_attach(Broker *b, Conn *conn, const MqttLink *link) {

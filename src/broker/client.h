@@ -54,7 +54,7 @@ struct Client {
     Client *next_principal, *prev_principal; /* of the same principal on this shard */
     Str client_id, server_name;              /* in `arena` */
     Str source_ip, session_uuid;
-    Arena arena;                             /* lives as long as the connection */
+    Arena arena; /* lives as long as the connection */
     uint16_t keepalive_s, receive_max;
     uint32_t packet_bytes_max, session_expiry_s;
     bool problem_info;
@@ -66,7 +66,7 @@ struct Client {
     AckSlot *acks; /* a ring of inflight_in_max */
     uint64_t acks_first, acks_end;
     MqttConnack *connack; /* while connecting, in `arena` */
-    bool held;       /* input is paused for a reason of the protocol's */
+    bool held;            /* input is paused for a reason of the protocol's */
 };
 
 static inline void client_retain(Client *c) {
@@ -101,7 +101,7 @@ void client_publish_safe(Client *c, uint64_t slot); /* its PUBACK may leave */
 
 /* Why it ends: AWS's name, and what MQTT 5 is told. Source: developer guide, "Lifecycle events". */
 typedef enum {
-    LEAVE_CLIENT,         /* DISCONNECT, WebSocket Close */
+    LEAVE_CLIENT, /* DISCONNECT, WebSocket Close */
     LEAVE_AUTH_ERROR,
     LEAVE_FORBIDDEN,
     LEAVE_CLIENT_ERROR,

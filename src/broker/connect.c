@@ -62,7 +62,9 @@ static uint8_t check_will(Client *c, const MqttConnect *in) {
 static void settle_keepalive(Client *c, const MqttConnect *in, MqttProps *answer) {
     const BrokerLimits *l = &c->broker->o.limits;
     uint16_t k = in->keepalive_s;
-    c->keepalive_s = k == 0 || k > l->keepalive_s_max ? l->keepalive_s_max : k < l->keepalive_s_min ? l->keepalive_s_min : k;
+    c->keepalive_s = k == 0 || k > l->keepalive_s_max ? l->keepalive_s_max
+                     : k < l->keepalive_s_min         ? l->keepalive_s_min
+                                                      : k;
     if (c->keepalive_s == k) return;
     answer->has |= MQTT_HAS(MQTT_PROP_SERVER_KEEPALIVE);
     answer->server_keepalive_s = c->keepalive_s;
@@ -280,11 +282,11 @@ bool client_connect(Client *c, Str body) {
     if (e == ERR_NOT_IMPLEMENTED) {
         uint8_t level = mqtt_connect_level(body);
         c->version = level > MQTT_5 ? MQTT_5 : MQTT_3_1_1;
-        return refuse(c, LEAVE_CLIENT_ERROR, MQTT_UNSUPPORTED_PROTOCOL_VERSION, "the MQTT version is neither 3.1.1 nor 5");
+        return refuse(c, LEAVE_CLIENT_ERROR, MQTT_UNSUPPORTED_PROTOCOL_VERSION,
+                      "the MQTT version is neither 3.1.1 nor 5");
     }
     if (e != OK) {
-        if (mqtt_connect_level(body) != MQTT_5)
-            return client_leave(c, LEAVE_CLIENT_ERROR, 0, "CONNECT is malformed");
+        if (mqtt_connect_level(body) != MQTT_5) return client_leave(c, LEAVE_CLIENT_ERROR, 0, "CONNECT is malformed");
         c->version = MQTT_5;
         return refuse(c, LEAVE_CLIENT_ERROR, mqtt_reason_of(e), "CONNECT is malformed");
     }

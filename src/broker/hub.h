@@ -29,7 +29,7 @@ struct Broker {
     pthread_mutex_t spaces_lock;
     Map spaces; /* account to Space */
     BrokerCounters counters;
-    _Atomic uint32_t clients; /* connected */
+    _Atomic uint32_t clients;         /* connected */
     _Atomic uint32_t principal_epoch; /* grows with each change of a principal */
     _Atomic uint64_t retained_n;      /* retained messages, about */
 };
@@ -38,10 +38,10 @@ struct Shard {
     Broker *broker;
     Reactor *reactor;
     int index;
-    Map routes;             /* space and topic to Route */
-    uint32_t route_epoch;   /* grows when the routes are thrown away */
-    Map principals;         /* principal id to the first Client with it */
-    StoreBatch *batch;      /* store work gathered in this turn; NULL: none */
+    Map routes;                /* space and topic to Route */
+    uint32_t route_epoch;      /* grows when the routes are thrown away */
+    Map principals;            /* principal id to the first Client with it */
+    StoreBatch *batch;         /* store work gathered in this turn; NULL: none */
     Relay *relays[SHARDS_MAX]; /* messages for other shards gathered in this turn */
     Rng rng;
     Client *clients; /* all of this shard */

@@ -106,8 +106,8 @@ bool client_leave(Client *c, LeaveReason why, uint8_t reason, const char *detail
     client_retain(c);
     if (was_live && reason && c->version == MQTT_5) put_disconnect(c, reason, details);
     client_delist(c);
-    client_event(c, why == LEAVE_CLIENT ? LOG_INFO : LOG_ERROR, was_live ? "Disconnect" : "Connection", why == LEAVE_CLIENT,
-                 STR_NONE, details ? details : leave_name(why));
+    client_event(c, why == LEAVE_CLIENT ? LOG_INFO : LOG_ERROR, was_live ? "Disconnect" : "Connection",
+                 why == LEAVE_CLIENT, STR_NONE, details ? details : leave_name(why));
     if (s && s->client == c) {
         s->disconnect_reason = leave_name(why);
         s->expiry_s = c->session_expiry_s; /* DISCONNECT may have changed it */

@@ -14,10 +14,10 @@ typedef struct {
     size_t inflight_in_max, inflight_out_max;
     uint16_t keepalive_s_min, keepalive_s_max;
     uint32_t session_expiry_s_default, session_expiry_s_max;
-    uint32_t connect_wait_s;        /* for CONNECT, after the socket opened */
-    size_t slow_reader_bytes_max;   /* of waiting output: beyond it QoS 0 is dropped */
-    size_t out_bytes_max;           /* beyond it the connection is closed */
-    size_t queued_messages_max;     /* QoS 1 in memory, for a session that is not kept */
+    uint32_t connect_wait_s;      /* for CONNECT, after the socket opened */
+    size_t slow_reader_bytes_max; /* of waiting output: beyond it QoS 0 is dropped */
+    size_t out_bytes_max;         /* beyond it the connection is closed */
+    size_t queued_messages_max;   /* QoS 1 in memory, for a session that is not kept */
     size_t share_group_bytes_max, share_groups_max, shares_per_group_max;
     size_t retained_per_account_max;
     /* rates: only with --aws-quotas */
@@ -25,33 +25,33 @@ typedef struct {
     uint32_t publishes_per_s, connects_per_client_s;
 } BrokerLimits;
 
-#define BROKER_LIMITS_AWS                                                                                      \
-    ((BrokerLimits){ .client_id_bytes_max = 128,                                                               \
-                     .topic_bytes_max = 256,                                                                   \
-                     .topic_slashes_max = 7,                                                                   \
-                     .payload_bytes_max = 128 * 1024,                                                          \
-                     .packet_bytes_max = 146 * 1024,                                                           \
-                     .user_property_bytes_max = 8 * 1024,                                                      \
-                     .content_type_bytes_max = 256,                                                            \
-                     .correlation_data_bytes_max = 8 * 1024,                                                   \
-                     .message_expiry_s_max = 604800,                                                           \
-                     .topic_alias_max = 8,                                                                     \
-                     .filters_per_subscribe_max = 8,                                                           \
-                     .subscriptions_per_connection_max = 50,                                                   \
-                     .inflight_in_max = 100,                                                                   \
-                     .inflight_out_max = 100,                                                                  \
-                     .keepalive_s_min = 30,                                                                    \
-                     .keepalive_s_max = 1200,                                                                  \
-                     .session_expiry_s_default = 3600,                                                         \
-                     .session_expiry_s_max = 604800,                                                           \
-                     .connect_wait_s = 10,                                                                     \
-                     .slow_reader_bytes_max = 1 << 20,                                                         \
-                     .out_bytes_max = 4 << 20,                                                                 \
-                     .queued_messages_max = 1000,                                                              \
-                     .share_group_bytes_max = 128,                                                             \
-                     .share_groups_max = 100,                                                                  \
-                     .shares_per_group_max = 100,                                                              \
-                     .retained_per_account_max = 500000,                                                       \
-                     .rates = false,                                                                           \
-                     .publishes_per_s = 100,                                                                   \
+#define BROKER_LIMITS_AWS                                                                                              \
+    ((BrokerLimits){ .client_id_bytes_max = 128,                                                                       \
+                     .topic_bytes_max = 256,                                                                           \
+                     .topic_slashes_max = 7,                                                                           \
+                     .payload_bytes_max = 128 * 1024,                                                                  \
+                     .packet_bytes_max = 146 * 1024,                                                                   \
+                     .user_property_bytes_max = 8 * 1024,                                                              \
+                     .content_type_bytes_max = 256,                                                                    \
+                     .correlation_data_bytes_max = 8 * 1024,                                                           \
+                     .message_expiry_s_max = 604800,                                                                   \
+                     .topic_alias_max = 8,                                                                             \
+                     .filters_per_subscribe_max = 8,                                                                   \
+                     .subscriptions_per_connection_max = 50,                                                           \
+                     .inflight_in_max = 100,                                                                           \
+                     .inflight_out_max = 100,                                                                          \
+                     .keepalive_s_min = 30,                                                                            \
+                     .keepalive_s_max = 1200,                                                                          \
+                     .session_expiry_s_default = 3600,                                                                 \
+                     .session_expiry_s_max = 604800,                                                                   \
+                     .connect_wait_s = 10,                                                                             \
+                     .slow_reader_bytes_max = 1 << 20,                                                                 \
+                     .out_bytes_max = 4 << 20,                                                                         \
+                     .queued_messages_max = 1000,                                                                      \
+                     .share_group_bytes_max = 128,                                                                     \
+                     .share_groups_max = 100,                                                                          \
+                     .shares_per_group_max = 100,                                                                      \
+                     .retained_per_account_max = 500000,                                                               \
+                     .rates = false,                                                                                   \
+                     .publishes_per_s = 100,                                                                           \
                      .connects_per_client_s = 1 })

@@ -11,7 +11,7 @@ typedef struct AckWait {
     Task task; /* takes the news to the publisher's reactor */
     _Atomic int pending;
     _Atomic bool failed; /* the store refused: it is not safe */
-    Client *client; /* NULL: an API call */
+    Client *client;      /* NULL: an API call */
     uint64_t slot;
     void (*done)(void *ctx);
     void *ctx;
@@ -31,10 +31,10 @@ typedef struct Message {
     bool has_expiry;
     int64_t expires_ms; /* on the clock */
     const Session *from;
-    Form forms[2][2];   /* by version (3.1.1, 5) and QoS */
+    Form forms[2][2];        /* by version (3.1.1, 5) and QoS */
     struct StoredBody *body; /* in this turn's store batch, shared by all its receivers; NULL so far */
-    AckWait *wait;      /* NULL so far */
-    Client *publisher;  /* who gets the PUBACK; NULL: nobody or `done` */
+    AckWait *wait;           /* NULL so far */
+    Client *publisher;       /* who gets the PUBACK; NULL: nobody or `done` */
     void (*done)(void *ctx);
     void *ctx;
 } Message;

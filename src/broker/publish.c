@@ -213,7 +213,8 @@ static bool publish_checked(Client *c, uint8_t *frame, const MqttFrame *f) {
     if (p.has_subscription_id)
         return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_PROTOCOL_ERROR, "PUBLISH has a subscription identifier");
     if (p.qos && c->acks_end - c->acks_first >= c->broker->o.limits.inflight_in_max)
-        return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_RECEIVE_MAXIMUM_EXCEEDED, "too many messages are unacknowledged");
+        return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_RECEIVE_MAXIMUM_EXCEEDED,
+                            "too many messages are unacknowledged");
     if (!alias_resolve(c, &p))
         return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_TOPIC_ALIAS_INVALID, "the topic alias is unknown or too large");
     MqttTopicLimits limits = { c->broker->o.limits.topic_bytes_max, c->broker->o.limits.topic_slashes_max };

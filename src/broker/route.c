@@ -117,7 +117,7 @@ static Route *route_new(Shard *shard, Space *space, Str topic) {
 }
 
 void routes_free(Shard *shard) {
-    map_each(&shard->routes, slot) {
+    map_each (&shard->routes, slot) {
         for (Route *r = slot->value, *next; r; r = next) {
             next = r->next;
             arena_free(&r->arena);

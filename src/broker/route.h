@@ -1,5 +1,6 @@
 /* Route: where messages on one topic go from this shard, with the receivers' verdicts. Kept until a subscription or
- * a principal that it depends on changes. A publisher keeps pointers to its last few; `route_epoch` says whether they hold. */
+ * a principal that it depends on changes. A publisher keeps pointers to its last few; `route_epoch` says whether they
+ * hold. */
 #pragma once
 
 #include "broker/hub.h"

@@ -89,7 +89,7 @@ static void waiting_clear(Session *s) {
 
 /* ------------------------------------------------------------------------------------------------ delivery */
 
-static void send(Shard *shard, Session *s, Message *m, uint8_t qos, uint16_t id, bool retain, bool last) {
+static void transmit(Shard *shard, Session *s, Message *m, uint8_t qos, uint16_t id, bool retain, bool last) {
     Client *c = s->client;
     Form *f = message_form(m, shard, c->version, qos, clock_ms(shard->broker->o.clock));
     if (c->packet_bytes_max && f->len > c->packet_bytes_max) { /* [MQTT-3.1.2-25]: as if it had been delivered */
@@ -123,7 +123,7 @@ static void deliver_qos1(Shard *shard, Session *s, Message *m, bool retain, bool
     f->seq = entry.seq;
     f->op = entry.op;
     if (kept) s->sent_seq = entry.seq;
-    send(shard, s, m, 1, f->packet_id, retain, last);
+    transmit(shard, s, m, 1, f->packet_id, retain, last);
 }
 
 void session_deliver(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain, bool last) {
@@ -136,7 +136,7 @@ void session_deliver(Shard *shard, Session *s, Message *m, uint8_t qos, bool ret
         count(&shard->broker->counters.dropped_slow);
         return;
     }
-    send(shard, s, m, 0, 0, retain, last);
+    transmit(shard, s, m, 0, 0, retain, last);
 }
 
 bool session_acked(Shard *shard, Session *s, uint16_t packet_id) {
@@ -167,19 +167,22 @@ static void send_item(Shard *shard, Session *s, const StoredItem *item) {
     }
     Inflight *f = window_take(s);
     f->seq = item->seq;
-    send(shard, s, &m, 1, f->packet_id, false, true);
+    transmit(shard, s, &m, 1, f->packet_id, false, true);
 }
 
 static void page_read(Shard *shard, Session *s, const StoredPage *page, Err e) {
     s->reading = false;
     if (!s->client || e != OK) return;
+    bool all = true;
     for (size_t i = 0; i < page->n && s->client; i++) {
-        if (window_full(s)) break; /* the rest is read again */
+        if (window_full(s)) { /* the rest is read again */
+            all = false;
+            break;
+        }
         send_item(shard, s, &page->items[i]);
         s->sent_seq = page->items[i].seq;
     }
-    if (!page->more && s->sent_seq < page->last_seq && page->n == 0) s->sent_seq = page->last_seq;
-    if (!page->more && s->sent_seq + 1 >= s->next_seq) s->backlog = false;
+    if (all && !page->more && s->next_seq == s->read_seq) s->backlog = false;
     session_pump(shard, s);
 }
 
@@ -194,6 +197,7 @@ void session_pump(Shard *shard, Session *s) {
     }
     if (!s->backlog || s->reading || !s->client || s->inflight_n * 2 > s->window) return;
     s->reading = true;
+    s->read_seq = s->next_seq;
     store_read_queue(shard, s, s->sent_seq + 1, s->window - s->inflight_n, page_read);
 }
 
@@ -217,7 +221,6 @@ void session_clear(Shard *shard, Session *s) {
     window_clear(s);
     waiting_clear(s);
     if (atomic_exchange(&s->kept, false)) store_session_erase(shard, s);
-    s->next_seq = 1;
     s->sent_seq = 0;
     s->backlog = false;
 }
@@ -274,7 +277,7 @@ static Session *session_new(Shard *shard, Space *space, Str client_id) {
     memcpy(s->id_bytes, client_id.ptr, client_id.len);
     s->client_id = (Str){ s->id_bytes, client_id.len };
     s->space = space;
-    s->next_seq = 1;
+    s->next_seq = (uint64_t)real_ms() * 1000; /* above all numbers of its former lives */
     s->window = (uint16_t)shard->broker->o.limits.inflight_out_max;
     s->expiry.fire = expired;
     atomic_store(&s->shard_index, shard->index);
@@ -320,7 +323,8 @@ static void arrived(Task *task, Reactor *r) {
 /* On the shard that owned the session: its connection goes, then the session. */
 static void give(Take *t, Shard *here, Session *s) {
     timer_disarm(&s->expiry);
-    if (s->client) client_leave(s->client, LEAVE_DUPLICATE, MQTT_SESSION_TAKEN_OVER, "another connection has its client id");
+    if (s->client)
+        client_leave(s->client, LEAVE_DUPLICATE, MQTT_SESSION_TAKEN_OVER, "another connection has its client id");
     timer_disarm(&s->expiry);
     t->session = s;
     if (here == t->from) {

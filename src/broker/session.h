@@ -10,8 +10,8 @@
 
 typedef struct {
     uint16_t packet_id;
-    uint64_t seq;     /* in the store; 0: it is not there */
-    MessageOp *op;    /* its write while that is under way; NULL: done, or none */
+    uint64_t seq;  /* in the store; 0: it is not there */
+    MessageOp *op; /* its write while that is under way; NULL: done, or none */
 } Inflight;
 
 /* A QoS 1 message that waits for room in the window, of a session that is not kept. */
@@ -32,9 +32,9 @@ struct Session {
     Client *client;            /* NULL: away */
     MqttVersion version;
     uint32_t expiry_s;
-    uint32_t presence;         /* versionNumber of lifecycle events */
+    uint32_t presence; /* versionNumber of lifecycle events */
     Sub *subs;
-    size_t subs_n, overlaps;   /* overlaps: filters that could match what another of its filters matches */
+    size_t subs_n, overlaps; /* overlaps: filters that could match what another of its filters matches */
     /* out */
     Inflight *inflight; /* oldest first */
     size_t inflight_n, inflight_cap;
@@ -42,17 +42,18 @@ struct Session {
     Waiting *waiting, **waiting_tail;
     size_t waiting_n;
     /* the stored queue of a kept session */
-    uint64_t next_seq;  /* of the next message stored */
-    uint64_t sent_seq;  /* up to here it was read and sent in this connection */
-    bool backlog;       /* messages in the store come first: new ones go behind them */
-    bool reading;       /* a page is on its way */
+    uint64_t next_seq; /* of the next message stored */
+    uint64_t sent_seq; /* up to here it was read and sent in this connection */
+    uint64_t read_seq; /* next_seq when the page was asked for */
+    bool backlog;      /* messages in the store come first: new ones go behind them */
+    bool reading;      /* a page is on its way */
     /* for GetConnection, and while away */
     Timer expiry;
     Shard *expiry_shard;
     int64_t connected_ms, disconnected_ms;
     const char *disconnect_reason;
     uint16_t keepalive_s;
-    Str principal_id;   /* of the last connection; owned */
+    Str principal_id; /* of the last connection; owned */
     uint8_t id_bytes[];
 };
 

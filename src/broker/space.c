@@ -22,7 +22,7 @@ void space_free(Space *s) {
 }
 
 void space_touch(Space *s, Str first_level) {
-    _Atomic uint32_t *v = str_eq(first_level, S("+")) || str_eq(first_level, S("#")) ? &s->wild_version
-                                                                                     : space_version(s, first_level);
+    _Atomic uint32_t *v =
+        str_eq(first_level, S("+")) || str_eq(first_level, S("#")) ? &s->wild_version : space_version(s, first_level);
     atomic_fetch_add_explicit(v, 1, memory_order_release);
 }

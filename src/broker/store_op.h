@@ -38,7 +38,6 @@ typedef struct {
 typedef struct {
     StoredItem *items;
     size_t n;
-    uint64_t last_seq; /* of what was looked at */
     bool more;
 } StoredPage;
 typedef void StoredPageFn(Shard *shard, Session *s, const StoredPage *page, Err e);
@@ -51,5 +50,5 @@ void store_session_erase(Shard *shard, Session *s);
 
 /* Retained messages. An empty payload removes. */
 void store_retain(Shard *shard, Message *m);
-typedef void RetainedFn(Shard *shard, Client *client, Sub *sub_hint, const StoredItem *item);
-void store_read_retained(Shard *shard, Client *client, Str topic, uint8_t qos, bool retain_as_published);
+/* Sends the topic's retained message, where there is one, to a client that has just subscribed. */
+void store_read_retained(Shard *shard, Client *client, Str topic, uint8_t qos);

@@ -10,7 +10,6 @@ enum { FILTERS_MAX = 64 }; /* of one packet, whatever the setting says */
 typedef struct {
     Str filter;
     uint8_t qos;
-    bool retain_as_published;
 } WantRetained;
 
 typedef struct {
@@ -40,7 +39,7 @@ static void answer(Answer *a) {
     }
     client_put_writer(c, &w);
     for (size_t i = 0; i < a->retained_n; i++)
-        store_read_retained(c->shard, c, a->retained[i].filter, a->retained[i].qos, a->retained[i].retain_as_published);
+        store_read_retained(c->shard, c, a->retained[i].filter, a->retained[i].qos);
     presence_subscriptions(c, a->unsubscribe ? "unsubscribed" : "subscribed", a->changed, a->changed_n);
 }
 
@@ -57,7 +56,8 @@ static void saved(Shard *shard, void *ctx, Err e) {
         if (e == OK)
             answer(a);
         else
-            client_leave(a->client, LEAVE_SERVER_ERROR, MQTT_UNSPECIFIED_ERROR, "the store could not take a subscription");
+            client_leave(a->client, LEAVE_SERVER_ERROR, MQTT_UNSPECIFIED_ERROR,
+                         "the store could not take a subscription");
     }
     answer_free(a);
 }
@@ -120,8 +120,7 @@ static uint8_t add(Client *c, const MqttSubscription *want, const MqttFilter *f,
     if (bad) return bad;
     a->changed[a->changed_n++] = str_dup(&a->arena, want->filter);
     if (!f->wildcard && !f->group.ptr && (want->retain_handling == 0 || (want->retain_handling == 1 && made)))
-        a->retained[a->retained_n++] =
-            (WantRetained){ str_dup(&a->arena, f->filter), want->qos, want->retain_as_published };
+        a->retained[a->retained_n++] = (WantRetained){ str_dup(&a->arena, f->filter), want->qos };
     return want->qos;
 }
 

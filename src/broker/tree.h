@@ -10,7 +10,7 @@ typedef struct ShareGroup ShareGroup;
 
 /* One subscription: a session's to a filter. Owned by the tree, listed by its session. */
 typedef struct Sub {
-    struct Sub *next, **link;  /* at its node, or in its share group */
+    struct Sub *next, **link; /* at its node, or in its share group */
     struct Sub *next_of_session;
     Session *session;
     TreeNode *node;

@@ -1,0 +1,275 @@
+#include "broker/hub.h"
+
+#include <stdlib.h>
+
+#include "base/reader.h"
+#include "broker/client.h"
+#include "generated/iot_records.h"
+
+/* What all shards share, and how the rest of the server reaches the broker: by tasks posted to a shard. */
+
+Space *hub_space(Broker *b, Str account) {
+    pthread_mutex_lock(&b->spaces_lock);
+    Space *s = map_get(&b->spaces, account);
+    if (!s) {
+        s = space_new(account);
+        map_put(&b->spaces, s->account, s);
+    }
+    pthread_mutex_unlock(&b->spaces_lock);
+    return s;
+}
+
+static void before_flush(Reactor *r) {
+    Shard *shard = shard_of(r);
+    BrokerCounters *c = &shard->broker->counters;
+    relays_submit(shard);
+    store_ops_submit(shard);
+    if (shard->published_in | shard->delivered | shard->acks) {
+        atomic_fetch_add_explicit(&c->published_in, shard->published_in, memory_order_relaxed);
+        atomic_fetch_add_explicit(&c->delivered, shard->delivered, memory_order_relaxed);
+        atomic_fetch_add_explicit(&c->acks, shard->acks, memory_order_relaxed);
+        shard->published_in = shard->delivered = shard->acks = 0;
+    }
+}
+
+Broker *broker_new(const BrokerOptions *options, Reactor **reactors, size_t n) {
+    Broker *b = mem_new(sizeof *b);
+    b->o = *options;
+    b->shards_n = n < SHARDS_MAX ? n : SHARDS_MAX;
+    pthread_mutex_init(&b->spaces_lock, NULL);
+    for (size_t i = 0; i < b->shards_n; i++) {
+        Shard *s = b->shards[i] = mem_new(sizeof *s);
+        s->broker = b;
+        s->reactor = reactors[i];
+        s->index = (int)i;
+        s->rng.state = options->random_seed ? options->random_seed + i : 0;
+        reactors[i]->owner = s;
+        reactors[i]->before_flush = before_flush;
+    }
+    return b;
+}
+
+void broker_free(Broker *b) {
+    for (size_t i = 0; i < b->shards_n; i++) {
+        routes_free(b->shards[i]);
+        map_free(&b->shards[i]->principals);
+        free(b->shards[i]);
+    }
+    map_each (&b->spaces, slot) {
+        Space *space = slot->value;
+        map_each (&space->sessions, entry) {
+            Session *s = entry->value;
+            for (Sub *sub = s->subs, *next; sub; sub = next) {
+                next = sub->next_of_session;
+                tree_remove(&space->tree, sub);
+            }
+            session_free(s);
+        }
+        space_free(space);
+    }
+    map_free(&b->spaces);
+    pthread_mutex_destroy(&b->spaces_lock);
+    free(b);
+}
+
+/* ------------------------------------------------------------------------------------------------ publishing */
+
+typedef struct {
+    Task task;
+    BrokerMessage message;
+    uint8_t data[];
+} PublishTask;
+
+static void publish(Task *task, Reactor *r) {
+    PublishTask *t = (PublishTask *)task;
+    Shard *shard = shard_of(r);
+    const BrokerMessage *in = &t->message;
+    Message m = { .space = hub_space(shard->broker, in->account),
+                  .topic = in->topic,
+                  .payload = { turn_copy(r, in->payload), in->payload.len },
+                  .props = in->props,
+                  .qos = in->qos,
+                  .retain = in->retain,
+                  .done = in->done,
+                  .ctx = in->ctx };
+    MqttProps props;
+    if (in->props.len && mqtt_props_decode(MQTT_PUBLISH, in->props, &props) == OK &&
+        mqtt_props_has(&props, MQTT_PROP_MESSAGE_EXPIRY)) {
+        m.has_expiry = true;
+        m.expires_ms = clock_ms(shard->broker->o.clock) + (int64_t)props.message_expiry_s * 1000;
+    }
+    hub_publish(shard, &m);
+    free(t);
+}
+
+void broker_publish(Broker *b, const BrokerMessage *message) {
+    const Str parts[] = { message->account, message->topic, message->payload, message->props };
+    size_t bytes = 0;
+    for (int i = 0; i < 4; i++) bytes += parts[i].len;
+    PublishTask *t = mem_grow(NULL, sizeof *t + bytes);
+    uint8_t *at = t->data;
+    t->message = *message;
+    Str *to[] = { &t->message.account, &t->message.topic, &t->message.payload, &t->message.props };
+    for (int i = 0; i < 4; i++) {
+        if (parts[i].len) memcpy(at, parts[i].ptr, parts[i].len);
+        *to[i] = (Str){ at, parts[i].len };
+        at += parts[i].len;
+    }
+    t->task.run = publish;
+    reactor_post(b->shards[0]->reactor, &t->task);
+}
+
+/* ------------------------------------------------------------------------------------------------ principals */
+
+typedef struct {
+    Task task;
+    const Principal *now; /* NULL: may not be connected */
+    Str id;
+    uint8_t data[];
+} PrincipalTask;
+
+static void rebind(Client *c, const Principal *now) {
+    principal_release((Principal *)(uintptr_t)c->principal);
+    c->principal = principal_retain(now);
+    if (c->state == CLIENT_NEW) return;
+    client_bind(c);
+    if (!c->session || c->session->client != c) return;
+    for (Sub *sub = c->session->subs; sub; sub = sub->next_of_session) space_touch(c->space, tree_first_level(sub));
+}
+
+static void principal_task(Task *task, Reactor *r) {
+    PrincipalTask *t = (PrincipalTask *)task;
+    Shard *shard = shard_of(r);
+    Client *first = map_get(&shard->principals, t->id);
+    if (first && t->now) map_put(&shard->principals, t->now->id, first); /* the key lives in the snapshot */
+    for (Client *c = first, *next; c; c = next) {
+        next = c->next_principal;
+        if (t->now)
+            rebind(c, t->now);
+        else
+            client_leave(c, LEAVE_AUTH_ERROR, MQTT_NOT_AUTHORIZED, "its principal may not be connected any more");
+    }
+    principal_release((Principal *)(uintptr_t)t->now);
+    free(t);
+}
+
+void broker_principal_changed(Broker *b, Str account, Str principal_id, const Principal *now) {
+    (void)account; /* ids of certificates and keys are unique over accounts, but for a certificate in several */
+    atomic_fetch_add(&b->principal_epoch, 1);
+    for (size_t i = 0; i < b->shards_n; i++) {
+        PrincipalTask *t = mem_grow(NULL, sizeof *t + principal_id.len);
+        memcpy(t->data, principal_id.ptr, principal_id.len);
+        t->id = (Str){ t->data, principal_id.len };
+        t->now = now ? principal_retain(now) : NULL;
+        t->task.run = principal_task;
+        reactor_post(b->shards[i]->reactor, &t->task);
+    }
+}
+
+void broker_disconnect_principal(Broker *b, Str account, Str principal_id) {
+    broker_principal_changed(b, account, principal_id, NULL);
+}
+
+/* ------------------------------------------------------------------------------------------------ start and end */
+
+static void restore_subs(Session *s, Str encoded) {
+    Reader r = reader_from(encoded);
+    while (!r.bad && reader_left(&r)) {
+        uint8_t qos = reader_u8(&r), flags = reader_u8(&r);
+        Str text = reader_take(&r, reader_u16(&r));
+        MqttFilter f;
+        bool made;
+        if (r.bad || mqtt_filter_parse(text, (MqttTopicLimits){ SIZE_MAX, SIZE_MAX }, &f) != OK) return;
+        Sub *sub = tree_add(&s->space->tree, s, f.group, f.filter, &made);
+        sub->qos = qos;
+        sub->no_local = flags & 1;
+        sub->retain_as_published = flags >> 1 & 1;
+        if (!made) continue;
+        sub->next_of_session = s->subs;
+        s->subs = sub;
+        s->subs_n++;
+    }
+    session_note_overlaps(s);
+}
+
+static void restore(Broker *b, Space *space, const SessionRecord *row, int64_t now_ms) {
+    Shard *shard = b->shards[0];
+    Session *s = session_restore(shard, space, row->client_id);
+    s->version = (MqttVersion)row->mqtt_version;
+    s->expiry_s = (uint32_t)row->expiry_s;
+    s->presence = (uint32_t)row->version_number;
+    s->connected_ms = row->connected_ms;
+    s->disconnected_ms = row->connected ? now_ms : row->disconnected_ms; /* cut off with the server */
+    s->disconnect_reason = "SERVER_INITIATED_DISCONNECT";
+    atomic_store(&s->kept, true);
+    restore_subs(s, row->subscriptions);
+    int64_t left = s->disconnected_ms + (int64_t)s->expiry_s * 1000 - now_ms;
+    timer_arm(shard->reactor, &s->expiry, reactor_now_ms(shard->reactor) + (left > 0 ? left : 0));
+}
+
+static Err load_sessions(Broker *b, Txn *txn, Space *space, Arena *arena) {
+    RecordScan *scan;
+    SessionRecord row;
+    int64_t now = clock_ms(b->o.clock);
+    Err e = session_record_scan(txn, (Tenant){ space->account, b->o.region }, STR_NONE, false, &scan);
+    if (e != OK) return e;
+    while (session_record_next(scan, arena, &row)) {
+        restore(b, space, &row, now);
+        arena_reset(arena);
+    }
+    return record_scan_end(scan);
+}
+
+static Err count_retained(Broker *b, Txn *txn, Space *space, Arena *arena) {
+    RecordScan *scan;
+    RetainedMessageRecord row;
+    Err e = retained_message_record_scan(txn, (Tenant){ space->account, b->o.region }, STR_NONE, false, &scan);
+    if (e != OK) return e;
+    if (retained_message_record_next(scan, arena, &row)) atomic_store(&b->retained_n, 1); /* some: reads are needed */
+    return record_scan_end(scan);
+}
+
+Err broker_load_account(Broker *b, Str account) {
+    Txn *txn;
+    Arena arena = { 0 };
+    Err e = txn_begin(b->o.store, &txn);
+    if (e != OK) return e;
+    Space *space = hub_space(b, account);
+    e = load_sessions(b, txn, space, &arena);
+    if (e == OK) e = count_retained(b, txn, space, &arena);
+    txn_abort(txn);
+    arena_free(&arena);
+    return e;
+}
+
+typedef struct {
+    Task task;
+    pthread_mutex_t lock;
+    pthread_cond_t over;
+    bool done;
+} ShutTask;
+
+static void shut(Task *task, Reactor *r) {
+    ShutTask *t = (ShutTask *)task;
+    Shard *shard = shard_of(r);
+    while (shard->clients)
+        client_leave(shard->clients, LEAVE_SERVER, MQTT_SERVER_SHUTTING_DOWN, "the server is shutting down");
+    pthread_mutex_lock(&t->lock);
+    t->done = true;
+    pthread_cond_signal(&t->over);
+    pthread_mutex_unlock(&t->lock);
+}
+
+void broker_shut(Broker *b) {
+    for (size_t i = 0; i < b->shards_n; i++) {
+        ShutTask t = { .task.run = shut };
+        pthread_mutex_init(&t.lock, NULL);
+        pthread_cond_init(&t.over, NULL);
+        reactor_post(b->shards[i]->reactor, &t.task);
+        pthread_mutex_lock(&t.lock);
+        while (!t.done) pthread_cond_wait(&t.over, &t.lock);
+        pthread_mutex_unlock(&t.lock);
+        pthread_cond_destroy(&t.over);
+        pthread_mutex_destroy(&t.lock);
+    }
+}

@@ -1,0 +1,387 @@
+#include "broker/store_op.h"
+
+#include <stdlib.h>
+
+#include "broker/client.h"
+#include "generated/iot_records.h"
+
+/* A batch is one Job: the workers run it in a transaction with others' and sync once. All batches of all shards have
+ * the same key, so that what is written, deleted and read of a session happens in the order in which it was asked for.
+ *
+ * A message for one session is written into its queue; one for several is written once and pointed to, with a count
+ * that each deletion lowers. A write is skipped when its subscriber acknowledges before it runs: writer and
+ * subscriber race for `state`, and the loser knows what is left to do. */
+
+enum { JOB_KEY = 1 };
+
+struct StoreBatch {
+    Job job;
+    Task task;
+    Shard *shard;
+    Arena arena, scratch;
+    StoreOp *first, **tail;
+    _Atomic int refs; /* the batch itself and each MessageOp that an in-flight entry holds */
+};
+
+static Tenant tenant_of(const Broker *b, const Space *s) {
+    return (Tenant){ s->account, b->o.region };
+}
+
+static void batch_release(StoreBatch *b) {
+    if (atomic_fetch_sub(&b->refs, 1) > 1) return;
+    arena_free(&b->arena);
+    arena_free(&b->scratch);
+    free(b);
+}
+
+static Err batch_run(Job *job, Txn *txn) {
+    StoreBatch *b = (StoreBatch *)job;
+    Err e = OK;
+    for (StoreOp *op = b->first; op && e == OK; op = op->next) e = op->run(op, txn, &b->scratch);
+    return e;
+}
+
+static void batch_told(Task *task, Reactor *r) {
+    StoreBatch *b = (StoreBatch *)((char *)task - offsetof(StoreBatch, task));
+    for (StoreOp *op = b->first, *next; op; op = next) {
+        next = op->next;
+        if (op->done) op->done(op, shard_of(r), b->job.result);
+    }
+    batch_release(b);
+}
+
+static void batch_done(Job *job, Err e) {
+    StoreBatch *b = (StoreBatch *)job;
+    job->result = e;
+    b->task.run = batch_told;
+    reactor_post(b->shard->reactor, &b->task);
+}
+
+static StoreBatch *batch(Shard *shard) {
+    StoreBatch *b = shard->batch;
+    if (b) return b;
+    b = shard->batch = mem_new(sizeof *b);
+    b->shard = shard;
+    b->tail = &b->first;
+    b->refs = 1;
+    b->job = (Job){ .key = JOB_KEY, .run = batch_run, .done = batch_done };
+    return b;
+}
+
+void *store_op_new(Shard *shard, size_t bytes, Arena **arena) {
+    StoreBatch *b = batch(shard);
+    *arena = &b->arena;
+    return arena_alloc(&b->arena, bytes);
+}
+
+void store_op_add(Shard *shard, StoreOp *op) {
+    StoreBatch *b = batch(shard);
+    *b->tail = op;
+    b->tail = &op->next;
+}
+
+void store_ops_submit(Shard *shard) {
+    StoreBatch *b = shard->batch;
+    if (!b) return;
+    shard->batch = NULL;
+    workers_submit(shard->broker->o.workers, &b->job);
+}
+
+/* ------------------------------------------------------------------------------------------------ messages */
+
+enum { MESSAGE_PENDING, MESSAGE_WRITTEN, MESSAGE_ACKED };
+
+/* What several sessions of one turn share. */
+typedef struct StoredBody {
+    StoreBatch *batch;
+    Str topic, payload, props;
+    int64_t expires_ms;
+    int receivers;
+    int64_t id; /* of the StoredMessage, when there is more than one receiver */
+} StoredBody;
+
+struct MessageOp {
+    StoreOp op;
+    StoreBatch *batch;
+    Tenant tenant;
+    Str client_id;
+    int64_t seq;
+    StoredBody *body;
+    AckWait *wait;
+    _Atomic int state;
+};
+
+static Err write_body(const MessageOp *m, Txn *txn) {
+    StoredMessageRecord r = { .message_id = m->body->id,
+                              .topic = m->body->topic,
+                              .payload = m->body->payload,
+                              .props = m->body->props,
+                              .qos = 1,
+                              .expires_ms = m->body->expires_ms,
+                              .references = m->body->receivers };
+    return stored_message_record_put(txn, m->tenant, &r);
+}
+
+static Err message_run(StoreOp *op, Txn *txn, Arena *scratch) {
+    MessageOp *m = (MessageOp *)op;
+    StoredBody *body = m->body;
+    int pending = MESSAGE_PENDING;
+    (void)scratch;
+    bool mine = atomic_compare_exchange_strong(&m->state, &pending, MESSAGE_WRITTEN) || pending == MESSAGE_WRITTEN;
+    bool shared = body->receivers > 1;
+    if (!mine && !shared) return OK;
+    SessionMessageRecord r = {
+        .client_id = m->client_id, .sequence = m->seq, .qos = 1, .expires_ms = body->expires_ms
+    };
+    if (shared) {
+        Err e = write_body(m, txn); /* the same each time */
+        if (e != OK) return e;
+        r.message_id = body->id;
+    } else {
+        r.topic = body->topic;
+        r.payload = body->payload;
+        r.props = body->props;
+    }
+    return session_message_record_put(txn, m->tenant, &r);
+}
+
+static void message_done(StoreOp *op, Shard *shard, Err e) {
+    MessageOp *m = (MessageOp *)op;
+    (void)shard;
+    if (!m->wait) return;
+    if (e != OK) atomic_store(&m->wait->failed, true);
+    ack_release(m->wait);
+}
+
+static StoredBody *body_of(Shard *shard, Message *m, Arena *arena) {
+    StoredBody *b = m->body;
+    if (b && b->batch == shard->batch) return b;
+    b = m->body = arena_new(arena, StoredBody);
+    b->batch = shard->batch;
+    b->topic = str_dup(arena, m->topic);
+    b->payload = str_dup(arena, m->payload);
+    b->props = str_dup(arena, m->props);
+    b->expires_ms = m->has_expiry ? m->expires_ms : 0;
+    b->id = (int64_t)(rng_u64(&shard->rng) >> 1);
+    return b;
+}
+
+MessageOp *store_message(Shard *shard, Session *s, Message *m, uint64_t seq) {
+    Arena *arena;
+    MessageOp *op = store_op_new(shard, sizeof *op, &arena);
+    op->op = (StoreOp){ .run = message_run, .done = message_done };
+    op->batch = shard->batch;
+    op->tenant = tenant_of(shard->broker, s->space);
+    op->client_id = str_dup(arena, s->client_id);
+    op->seq = (int64_t)seq;
+    op->body = body_of(shard, m, arena);
+    op->body->receivers++;
+    op->wait = m->publisher || m->done || m->wait ? message_hold(m) : NULL;
+    atomic_fetch_add(&op->batch->refs, 1);
+    store_op_add(shard, &op->op);
+    return op;
+}
+
+void store_message_forget(MessageOp *op) {
+    if (op) batch_release(op->batch);
+}
+
+typedef struct {
+    StoreOp op;
+    Tenant tenant;
+    Str client_id;
+    int64_t seq;
+} DeleteOp;
+
+static Err lower_references(Txn *txn, Tenant t, int64_t id, Arena *scratch) {
+    StoredMessageRecord body;
+    Err e = stored_message_record_get(txn, t, id, scratch, &body);
+    if (e == ERR_NOT_FOUND) return OK;
+    if (e != OK) return e;
+    if (--body.references <= 0) return stored_message_record_delete(txn, t, id);
+    return stored_message_record_put(txn, t, &body);
+}
+
+static Err delete_message(Txn *txn, Tenant t, Str client_id, int64_t seq, Arena *scratch) {
+    SessionMessageRecord r;
+    Err e = session_message_record_get(txn, t, client_id, seq, scratch, &r);
+    if (e == ERR_NOT_FOUND) return OK;
+    if (e == OK && r.message_id) e = lower_references(txn, t, r.message_id, scratch);
+    if (e == OK) e = session_message_record_delete(txn, t, client_id, seq);
+    return e;
+}
+
+static Err delete_run(StoreOp *op, Txn *txn, Arena *scratch) {
+    DeleteOp *d = (DeleteOp *)op;
+    return delete_message(txn, d->tenant, d->client_id, d->seq, scratch);
+}
+
+void store_message_acked(Shard *shard, Session *s, uint64_t seq, MessageOp *op) {
+    Arena *arena;
+    int pending = MESSAGE_PENDING;
+    bool skipped =
+        op && op->body->receivers == 1 && atomic_compare_exchange_strong(&op->state, &pending, MESSAGE_ACKED);
+    store_message_forget(op);
+    if (skipped) return;
+    DeleteOp *d = store_op_new(shard, sizeof *d, &arena);
+    *d = (DeleteOp){ .op = { .run = delete_run },
+                     .tenant = tenant_of(shard->broker, s->space),
+                     .client_id = str_dup(arena, s->client_id),
+                     .seq = (int64_t)seq };
+    store_op_add(shard, &d->op);
+}
+
+/* ------------------------------------------------------------------------------------------------ reading a queue */
+
+typedef struct {
+    StoreOp op;
+    Tenant tenant;
+    Session *session;
+    Str client_id;
+    int64_t from_seq;
+    size_t n_max;
+    StoredPage page;
+    StoredPageFn *fn;
+} ReadOp;
+
+static Err read_item(ReadOp *r, const SessionMessageRecord *row, Txn *txn, Arena *scratch) {
+    StoredItem *item = &r->page.items[r->page.n];
+    *item = (StoredItem){ (uint64_t)row->sequence, row->topic,     row->payload, row->props,
+                          row->expires_ms != 0,    row->expires_ms };
+    if (row->message_id) {
+        StoredMessageRecord body;
+        Err e = stored_message_record_get(txn, r->tenant, row->message_id, scratch, &body);
+        if (e == ERR_NOT_FOUND) return OK;
+        if (e != OK) return e;
+        item->topic = body.topic;
+        item->payload = body.payload;
+        item->props = body.props;
+    }
+    r->page.n++;
+    return OK;
+}
+
+static Err read_run(StoreOp *op, Txn *txn, Arena *scratch) {
+    ReadOp *r = (ReadOp *)op;
+    RecordScan *scan;
+    SessionMessageRecord row;
+    r->page = (StoredPage){ .items = arena_array(scratch, StoredItem, r->n_max) };
+    Str after = session_message_record_position(r->client_id, r->from_seq - 1, scratch);
+    Err e = session_message_record_scan_of_client_id(txn, r->tenant, r->client_id, after, false, &scan);
+    if (e != OK) return e;
+    while (e == OK && session_message_record_next(scan, scratch, &row)) {
+        if (r->page.n == r->n_max) {
+            r->page.more = true;
+            break;
+        }
+        e = read_item(r, &row, txn, scratch);
+    }
+    Err end = record_scan_end(scan);
+    return e == OK ? end : e;
+}
+
+static void read_done(StoreOp *op, Shard *shard, Err e) {
+    ReadOp *r = (ReadOp *)op;
+    if (atomic_load(&r->session->shard_index) == shard->index) r->fn(shard, r->session, &r->page, e);
+}
+
+void store_read_queue(Shard *shard, Session *s, uint64_t from_seq, size_t n_max, StoredPageFn *fn) {
+    Arena *arena;
+    ReadOp *r = store_op_new(shard, sizeof *r, &arena);
+    *r = (ReadOp){ .op = { .run = read_run, .done = read_done },
+                   .tenant = tenant_of(shard->broker, s->space),
+                   .session = s,
+                   .client_id = str_dup(arena, s->client_id),
+                   .from_seq = (int64_t)from_seq,
+                   .n_max = n_max,
+                   .fn = fn };
+    store_op_add(shard, &r->op);
+}
+
+/* ------------------------------------------------------------------------------------------------ sessions */
+
+typedef struct {
+    StoreOp op;
+    Tenant tenant;
+    SessionRecord record;
+    StoreOpDone *done;
+    void *ctx;
+} SessionOp;
+
+static Err session_run(StoreOp *op, Txn *txn, Arena *scratch) {
+    SessionOp *s = (SessionOp *)op;
+    (void)scratch;
+    return session_record_put(txn, s->tenant, &s->record);
+}
+
+static void session_done(StoreOp *op, Shard *shard, Err e) {
+    SessionOp *s = (SessionOp *)op;
+    if (s->done) s->done(shard, s->ctx, e);
+}
+
+/* Shape: for each: QoS, flags (1 no local, 2 retain as published), length of the filter, the filter */
+static Str encode_subs(const Session *s, Arena *arena) {
+    Writer w = writer_in(arena);
+    for (const Sub *sub = s->subs; sub; sub = sub->next_of_session) {
+        Str f = tree_filter(sub, arena);
+        writer_u8(&w, sub->qos);
+        writer_u8(&w, (uint8_t)(sub->no_local | sub->retain_as_published << 1));
+        writer_u16(&w, (uint16_t)f.len);
+        writer_bytes(&w, f);
+    }
+    return writer_str(&w);
+}
+
+void store_session(Shard *shard, Session *s, StoreOpDone *done, void *ctx) {
+    Arena *arena;
+    SessionOp *op = store_op_new(shard, sizeof *op, &arena);
+    bool online = s->client != NULL;
+    op->op = (StoreOp){ .run = session_run, .done = session_done };
+    op->tenant = tenant_of(shard->broker, s->space);
+    op->done = done;
+    op->ctx = ctx;
+    op->record = (SessionRecord){ .client_id = str_dup(arena, s->client_id),
+                                  .mqtt_version = s->version,
+                                  .expiry_s = s->expiry_s,
+                                  .connected = online,
+                                  .connected_ms = s->connected_ms,
+                                  .disconnected_ms = s->disconnected_ms,
+                                  .disconnect_reason = str_c(s->disconnect_reason),
+                                  .principal = str_dup(arena, s->principal_id),
+                                  .subscriptions = encode_subs(s, arena),
+                                  .expires_ms = online ? 0 : s->disconnected_ms + (int64_t)s->expiry_s * 1000,
+                                  .version_number = s->presence };
+    store_op_add(shard, &op->op);
+}
+
+typedef struct {
+    StoreOp op;
+    Tenant tenant;
+    Str client_id;
+} EraseOp;
+
+static Err erase_run(StoreOp *op, Txn *txn, Arena *scratch) {
+    EraseOp *x = (EraseOp *)op;
+    RecordScan *scan;
+    SessionMessageRecord row;
+    Err e = session_record_delete(txn, x->tenant, x->client_id);
+    if (e == ERR_NOT_FOUND) e = OK;
+    if (e != OK) return e;
+    e = session_message_record_scan_of_client_id(txn, x->tenant, x->client_id, STR_NONE, false, &scan);
+    if (e != OK) return e;
+    while (e == OK && session_message_record_next(scan, scratch, &row)) {
+        if (row.message_id) e = lower_references(txn, x->tenant, row.message_id, scratch);
+        if (e == OK) e = session_message_record_delete(txn, x->tenant, x->client_id, row.sequence);
+    }
+    Err end = record_scan_end(scan);
+    return e == OK ? end : e;
+}
+
+void store_session_erase(Shard *shard, Session *s) {
+    Arena *arena;
+    EraseOp *x = store_op_new(shard, sizeof *x, &arena);
+    *x = (EraseOp){ .op = { .run = erase_run },
+                    .tenant = tenant_of(shard->broker, s->space),
+                    .client_id = str_dup(arena, s->client_id) };
+    store_op_add(shard, &x->op);
+}
