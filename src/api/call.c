@@ -1,6 +1,7 @@
 #include "api/call.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 
 Err api_fail(Call *c, const ApiError *error, const char *format, ...) {
     va_list args;
@@ -25,4 +26,12 @@ Str call_arn(Call *c, const char *service, const char *format, ...) {
     Str rest = str_format_v(c->arena, format, args);
     va_end(args);
     return str_format(c->arena, "arn:aws:%s:%.*s:%.*s:%.*s", service, PS(c->region), PS(c->account), PS(rest));
+}
+
+void call_hold(Call *c) {
+    atomic_fetch_add(&c->holds, 1);
+}
+
+void call_release(Call *c) {
+    if (atomic_fetch_sub(&c->holds, 1) == 1) c->answer(c);
 }

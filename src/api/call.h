@@ -38,6 +38,9 @@ typedef struct Call {
         Str resource_id, resource_arn; /* members that ResourceAlreadyExistsException carries */
     } failure;
     const ApiPatterns *patterns; /* NULL: values are not held against patterns */
+    /* The answer waits for these: see call_hold. */
+    _Atomic int holds;
+    void (*answer)(struct Call *c);
     bool validate_replies;       /* tests: an answer that breaks its model becomes a 500 that says how */
 } Call;
 
@@ -49,5 +52,9 @@ static inline Tenant call_tenant(const Call *c) {
 NODISCARD Err api_fail(Call *c, const ApiError *error, const char *format, ...) PRINTF_LIKE(3, 4);
 /* Appends to the outbox. */
 void call_after(Call *c, void (*run)(Env *env, void *arg), void *arg);
+/* From an entry of the outbox: the answer waits until each hold is released, on any thread; for what must be safe
+ * before the caller is told so. */
+void call_hold(Call *c);
+void call_release(Call *c);
 /* arn:aws:SERVICE:REGION:ACCOUNT:REST */
 Str call_arn(Call *c, const char *service, const char *format, ...) PRINTF_LIKE(3, 4);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "identity/connection_vars.h"
 #include "net/ws.h"
 
 /* From bytes to packets to verbs. Input stops while CONNECT is being decided and while an MQTT 3.1.1 publisher has as
@@ -51,50 +52,14 @@ void client_send(Client *c, Form *form, uint16_t packet_id, bool retain, bool la
 
 /* ------------------------------------------------------------------------------------------------ policy */
 
-typedef struct {
-    PolicyVar *vars;
-    size_t n;
-    Arena *arena;
-} Vars;
-
-static void var_add(Vars *v, Str name, Str value) {
-    Str *values = arena_new(v->arena, Str);
-    *values = value;
-    v->vars[v->n++] = (PolicyVar){ name, values, 1 };
-}
-
-static const PrincipalThing *thing_of(const Client *c) {
-    const Principal *p = c->principal;
-    for (size_t i = 0; i < p->things_n; i++)
-        if (p->things[i].exclusive || str_eq(p->things[i].name, c->client_id)) return &p->things[i];
-    return NULL;
-}
-
-/* Source: developer guide, "Thing policy variables": only where the client id is the thing's name, or the certificate
- * is the thing's alone. */
-static void thing_vars(const Client *c, Vars *v) {
-    const PrincipalThing *t = thing_of(c);
-    if (!t) return;
-    var_add(v, S("iot:Connection.Thing.ThingName"), t->name);
-    var_add(v, S("iot:Connection.Thing.IsAttached"), S("true"));
-    if (t->type_name.ptr) var_add(v, S("iot:Connection.Thing.ThingTypeName"), t->type_name);
-    for (size_t i = 0; i < t->attributes_n; i++)
-        var_add(v, str_format(v->arena, "iot:Connection.Thing.Attributes[%.*s]", PS(t->attributes[2 * i])),
-                t->attributes[2 * i + 1]);
-}
-
 void client_bind(Client *c) {
     const Principal *p = c->principal;
+    const ConnectionFacts facts = { c->client_id, c->source_ip, c->server_name.len ? c->server_name : STR_NONE };
+    const PolicyVar *vars;
+    size_t n;
     arena_reset(&c->bound_arena);
-    const PrincipalThing *t = thing_of(c);
-    Vars v = { .arena = &c->bound_arena };
-    v.vars = arena_array(v.arena, PolicyVar, p->vars_n + 6 + (t ? t->attributes_n : 0));
-    for (size_t i = 0; i < p->vars_n; i++) v.vars[v.n++] = p->vars[i];
-    var_add(&v, S("iot:ClientId"), c->client_id);
-    var_add(&v, S("aws:SourceIp"), c->source_ip);
-    if (c->server_name.len) var_add(&v, S("iot:DomainName"), c->server_name);
-    thing_vars(c, &v);
-    policy_bind(p->policies, p->policies_n, v.vars, v.n, v.arena, &c->bound);
+    connection_vars(p, &facts, &c->bound_arena, &vars, &n);
+    policy_bind(p->policies, p->policies_n, vars, n, &c->bound_arena, &c->bound);
     for (int i = 0; i < TOPIC_SLOTS; i++) c->topics[i].len = 0; /* decided for another principal */
 }
 

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "broker/client.h"
+#include "net/ws.h"
 
 /* How a connection ends, whoever ends it: the client is told (MQTT 5), the will goes out or waits, presence is told,
  * the session stays or goes. Source: developer guide, "Lifecycle events" and "MQTT Last Will". */
@@ -105,6 +106,10 @@ bool client_leave(Client *c, LeaveReason why, uint8_t reason, const char *detail
     c->state = CLIENT_GONE;
     client_retain(c);
     if (was_live && reason && c->version == MQTT_5) put_disconnect(c, reason, details);
+    if (c->websocket && why != LEAVE_LOST) {
+        uint8_t frame[4];
+        conn_put(c->conn, frame, ws_close_frame(frame, WS_CLOSE_NORMAL));
+    }
     client_delist(c);
     client_event(c, why == LEAVE_CLIENT ? LOG_INFO : LOG_ERROR, was_live ? "Disconnect" : "Connection",
                  why == LEAVE_CLIENT, STR_NONE, details ? details : leave_name(why));

@@ -207,12 +207,15 @@ void conn_resume(Conn *c) {
     if (!c->paused || c->closed) return;
     c->paused = false;
     watch(c);
-    if (c->left_len == 0 || c->feeding) return;
-    size_t have, left = c->left_len;
-    uint8_t *room = turn_room(c->reactor, left, &have);
-    memcpy(room, c->left, left);
-    turn_take(c->reactor, left);
-    feed(c, room, left);
+    if (c->feeding) return;
+    if (c->left_len) {
+        size_t have, left = c->left_len;
+        uint8_t *room = turn_room(c->reactor, left, &have);
+        memcpy(room, c->left, left);
+        turn_take(c->reactor, left);
+        feed(c, room, left);
+    }
+    if (!c->closed && !c->paused && c->handler->resumed) c->handler->resumed(c);
 }
 
 typedef struct {

@@ -18,6 +18,7 @@ typedef struct {
     /* The last call. The Conn goes when nobody retains it. */
     void (*closed)(Conn *c);
     void (*drained)(Conn *c); /* output that had to wait is out; may be NULL */
+    void (*resumed)(Conn *c); /* after conn_resume gave the unused rest; may be NULL */
 } ConnHandler;
 
 typedef enum {

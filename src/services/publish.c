@@ -13,10 +13,28 @@ void publish_message_after(Call *c, const BrokerMessage *message) {
     call_after(c, publish_now, m);
 }
 
+static void publish_released(void *ctx) {
+    call_release(ctx);
+}
+
+static void publish_now_held(Env *env, void *arg) {
+    const BrokerMessage *m = arg;
+    call_hold(m->ctx);
+    broker_publish(env->broker, m);
+}
+
+void publish_message_held(Call *c, const BrokerMessage *message) {
+    BrokerMessage *m = arena_new(c->arena, BrokerMessage);
+    *m = *message;
+    m->done = publish_released;
+    m->ctx = c;
+    call_after(c, publish_now_held, m);
+}
+
 void publish_after(Call *c, Str topic, Str payload) {
     publish_message_after(c, &(BrokerMessage){ .account = c->account, .topic = topic, .payload = payload, .qos = 1 });
 }
 
 const BrokerMessage *publish_queued(const Outgoing *entry) {
-    return entry->run == publish_now ? entry->arg : NULL;
+    return entry->run == publish_now || entry->run == publish_now_held ? entry->arg : NULL;
 }

@@ -20,6 +20,6 @@ Err iot_data_publish(Call *c, const IotDataPublishIn *in, IotDataPublishOut *out
                         PS(in->topic));
     m.qos = (uint8_t)in->qos.v;
     m.retain = in->retain.v;
-    publish_message_after(c, &m);
+    publish_message_held(c, &m);
     return OK;
 }

@@ -1,0 +1,180 @@
+#include <stdlib.h>
+
+#include "gateway/internal.h"
+
+/* One request at a time: its memory is the parser's until the answer is written, then the next is taken from what
+ * has already come (pipelining). */
+
+static void idle_late(Timer *t, Reactor *r) {
+    Conn *c = (Conn *)((char *)t - offsetof(Conn, timer));
+    Link *l = c->owner;
+    if (l->call)
+        timer_arm(r, t, r->now_ms + 60000);
+    else
+        conn_close(c, CLOSE_BY_SERVER);
+}
+
+static void wait_next(Link *l) {
+    l->conn->timer.fire = idle_late;
+    timer_arm(l->conn->reactor, &l->conn->timer, l->conn->reactor->now_ms + l->gateway->o.http_idle_s * 1000);
+}
+
+void http_answer(Link *l, const ApiResponse *rs, bool head) {
+    Arena scratch = { 0 };
+    Writer w = writer_in(&scratch);
+    http_write_response(&w, rs->status, rs->headers, rs->headers_n, rs->body, l->keep_alive, head);
+    conn_put(l->conn, w.ptr, w.len);
+    arena_free(&scratch);
+    l->call = NULL;
+    if (!l->keep_alive) {
+        conn_finish(l->conn);
+        return;
+    }
+    wait_next(l);
+    conn_resume(l->conn);
+}
+
+static void answer_text(Link *l, int status, Str body) {
+    ApiResponse rs = {
+        .status = status, .headers = { { S("Content-Type"), S("application/json") } }, .headers_n = 1, .body = body
+    };
+    http_answer(l, &rs, false);
+}
+
+static bool loopback(const Link *l) {
+    return conn_is_loopback(l->conn);
+}
+
+/* The server's own paths; false: it is none of them. */
+static bool local(Link *l, const HttpRequest *rq) {
+    const GatewayOptions *o = &l->gateway->o;
+    for (size_t i = 0; i < o->local_n; i++) {
+        const LocalRoute *r = &o->local[i];
+        if (!str_eq(r->path, rq->path) || !str_eq(r->method, rq->method)) continue;
+        if (r->loopback_only && !loopback(l)) {
+            answer_text(l, 403, S("{\"message\":\"only from this machine\"}"));
+            return true;
+        }
+        Arena arena = { 0 };
+        ApiResponse rs = { .status = 200 };
+        ApiRequest in = { rq->method, rq->path, rq->query, rq->headers, rq->headers_n, rq->body };
+        r->handle(o->local_ctx, &in, &arena, &rs);
+        http_answer(l, &rs, false);
+        arena_free(&arena);
+        return true;
+    }
+    return false;
+}
+
+/* ------------------------------------------------------------------------------------------------ WebSocket */
+
+static void upgrade_refused(Link *l, int status, const char *code, Str message) {
+    ApiResponse rs = { .status = status,
+                       .headers = { { S("Content-Type"), S("application/json") },
+                                    { S("x-amzn-ErrorType"), str_c(code) } },
+                       .headers_n = 2 };
+    Arena arena = { 0 };
+    l->keep_alive = false;
+    rs.body = str_format(&arena, "{\"message\":\"%.*s\"}", PS(message));
+    atomic_fetch_add(&l->gateway->counters.not_authenticated, 1);
+    http_answer(l, &rs, false);
+    arena_free(&arena);
+}
+
+/* Who opens the WebSocket: a signature in the query or the headers, else the client certificate. */
+static Err upgrade_principal(Link *l, const HttpRequest *rq, Arena *arena, const Principal **out, SigV4Fault *fault) {
+    ApiRequest in = { rq->method, rq->path, rq->query, rq->headers, rq->headers_n, rq->body };
+    SigV4 sig;
+    if (!sigv4_present(&in) && l->principal) {
+        *out = principal_retain(l->principal);
+        return OK;
+    }
+    Err e = keyring_authenticate(l->gateway->o.env->keys, &in, real_ms(), arena, &sig, out, fault);
+    if (e != OK) return e;
+    if (str_eq(sig.service, S("iotdevicegateway")) || str_eq(sig.service, S("iotdata"))) return OK;
+    principal_release((Principal *)(uintptr_t)*out);
+    *fault = sigv4_fault(SIGV4_MISMATCH, sig.service, arena,
+                         "Credential should be scoped to correct service: 'iotdevicegateway'.");
+    return ERR_UNAUTHENTICATED;
+}
+
+static void upgrade(Link *l, const HttpRequest *rq) {
+    Arena arena = { 0 };
+    Str protocol, answer;
+    const Principal *p = NULL;
+    SigV4Fault fault;
+    Err e = ws_handshake(&arena, rq, &protocol, &answer);
+    if (e != OK) {
+        upgrade_refused(l, e == ERR_NOT_IMPLEMENTED ? 426 : 400, "InvalidRequestException",
+                        S("a WebSocket handshake of version 13 with the subprotocol mqtt is expected"));
+    } else if (upgrade_principal(l, rq, &arena, &p, &fault) != OK) {
+        upgrade_refused(l, fault.status, fault.code, fault.message);
+    } else {
+        l->call = NULL;
+        conn_put(l->conn, answer.ptr, answer.len);
+        ws_begin(l, p, http_header(rq->headers, rq->headers_n, S("host")));
+    }
+    arena_free(&arena);
+}
+
+/* ------------------------------------------------------------------------------------------------ requests */
+
+static void bad_request(Link *l) {
+    Str why = STR_NONE;
+    int status = http_parser_status(l->parser, &why);
+    Arena arena = { 0 };
+    l->keep_alive = false;
+    answer_text(l, status ? status : 400, str_format(&arena, "{\"message\":\"%.*s\"}", PS(why)));
+    arena_free(&arena);
+}
+
+static void identified(Link *l) {
+    conn_resume(l->conn);
+}
+
+static void handle(Link *l, const HttpRequest *rq) {
+    l->keep_alive = rq->keep_alive;
+    atomic_fetch_add_explicit(&l->gateway->counters.http_requests, 1, memory_order_relaxed);
+    conn_pause(l->conn); /* until it is answered */
+    if (local(l, rq)) return;
+    if (rq->upgrade && str_eq(rq->path, S("/mqtt")))
+        upgrade(l, rq);
+    else
+        http_call_start(l, rq);
+}
+
+size_t http_input(Conn *c, uint8_t *bytes, size_t len) {
+    Link *l = c->owner;
+    size_t at = 0;
+    if (l->call) return 0;
+    if (!link_current(l)) { /* a certificate changed since the last request */
+        link_identify(l, identified);
+        return 0;
+    }
+    if (!l->parser) l->parser = http_parser_new(HTTP_LIMITS(l->gateway->o.body_bytes_max));
+    while (at < len && !c->closed && !c->paused && c->handler == &HTTP_HANDLER) {
+        HttpRequest rq;
+        size_t used = 0;
+        Err e = http_parser_feed(l->parser, (Str){ bytes + at, len - at }, &used, &rq);
+        at += used;
+        if (e == ERR_AGAIN) {
+            if (http_parser_wants_continue(l->parser)) conn_put(c, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+            break;
+        }
+        if (e != OK) {
+            bad_request(l);
+            return len;
+        }
+        handle(l, &rq);
+    }
+    return at;
+}
+
+static void closed(Conn *c) {
+    Link *l = c->owner;
+    l->gone = true;
+    link_unlist(l);
+    link_release(l);
+}
+
+const ConnHandler HTTP_HANDLER = { .input = http_input, .closed = closed };

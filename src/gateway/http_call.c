@@ -1,0 +1,218 @@
+#include <stdlib.h>
+
+#include "gateway/internal.h"
+#include "identity/authorize.h"
+#include "services/sts/sts.h"
+#include "store/worker.h"
+
+/* An API request: whose is it, which operation is it, may he, then a worker carries it out and the answer comes
+ * back. A handler may run twice; its failure and outbox are reset before each run. */
+
+typedef enum { CALL_OPERATION, CALL_ADMIN } CallKind;
+
+typedef struct HttpCall {
+    Job job;
+    Task task;
+    Link *link; /* retained: the request lives in its parser */
+    Reactor *reactor;
+    Arena arena;
+    Call call;
+    Rng rng;
+    CallKind kind;
+    const Principal *principal;
+    ApiRequest request;
+    ApiMatch match;
+    void *in, *out;
+    Err result;
+    ApiResponse response;
+    bool head;
+} HttpCall;
+
+static void call_free(HttpCall *h) {
+    principal_release((Principal *)(uintptr_t)h->principal);
+    arena_free(&h->arena);
+    free(h);
+}
+
+/* On the reactor. */
+static void respond(HttpCall *h) {
+    Link *l = h->link;
+    if (!l->gone) http_answer(l, &h->response, h->head);
+    call_free(h);
+    link_release(l);
+}
+
+static void answered(Task *task, Reactor *r) {
+    (void)r;
+    respond((HttpCall *)((char *)task - offsetof(HttpCall, task)));
+}
+
+/* On any thread: when the commit is done and nothing holds the answer. */
+static void answer(Call *c) {
+    HttpCall *h = (HttpCall *)((char *)c - offsetof(HttpCall, call));
+    if (h->kind == CALL_OPERATION) api_answer(c, h->result, h->out, &h->response);
+    h->task.run = answered;
+    reactor_post(h->reactor, &h->task);
+}
+
+static Err run(Job *job, Txn *txn) {
+    HttpCall *h = (HttpCall *)job;
+    Call *c = &h->call;
+    c->txn = txn;
+    c->outbox = NULL;
+    c->outbox_tail = &c->outbox;
+    c->failure.error = NULL;
+    if (h->kind == CALL_ADMIN) return admin_handle(c, h->link->gateway->o.admin, &h->request, &h->response);
+    return api_run(c, h->in, &h->out);
+}
+
+static void done(Job *job, Err e) {
+    HttpCall *h = (HttpCall *)job;
+    h->result = e;
+    atomic_store(&h->call.holds, 1);
+    if (e == OK)
+        for (Outgoing *o = h->call.outbox; o; o = o->next) o->run(h->call.env, o->arg);
+    if (h->kind == CALL_ADMIN && e != OK && e != ERR_API) h->response = (ApiResponse){ .status = 500 };
+    call_release(&h->call);
+}
+
+/* ------------------------------------------------------------------------------------------------ whose, which, may he
+ */
+
+static Err refuse(HttpCall *h, const ApiError *error, Str message) {
+    h->call.failure.error = error;
+    h->call.failure.message = message;
+    return ERR_API;
+}
+
+/* An authentication failure in the shape of the service that was meant. */
+static Err not_authenticated(HttpCall *h, const SigV4Fault *f, bool query_protocol) {
+    atomic_fetch_add(&h->link->gateway->counters.not_authenticated, 1);
+    if (query_protocol) {
+        sts_refuse(&h->call, f->status, f->query_code, f->message, &h->response);
+        return ERR_CLOSED; /* answered */
+    }
+    ApiError *error = arena_new(&h->arena, ApiError);
+    *error = (ApiError){ .name = str_c(f->code), .status = f->status, .message_member = S("message") };
+    return refuse(h, error, f->message);
+}
+
+static bool serves(const ApiService *s, Str signing) {
+    for (size_t i = 0; i < s->signing_n; i++)
+        if (str_eq(s->signing[i], signing)) return true;
+    return false;
+}
+
+static const Str DATA_PLANES[] = { STR_INIT("iot-data"), STR_INIT("iot-jobs-data") };
+
+static bool data_plane(const ApiService *s) {
+    for (size_t i = 0; i < sizeof DATA_PLANES / sizeof *DATA_PLANES; i++)
+        if (str_eq(s->name, DATA_PLANES[i])) return true;
+    return false;
+}
+
+/* The first service that the name in the scope means and that has such an operation. signing STR_NONE: a
+ * certificate's call, which only the data planes take. */
+static Err find_operation(HttpCall *h, Str signing) {
+    size_t n;
+    const ApiService *const *all = api_services(&n), *meant = NULL;
+    Err first = ERR_NOT_FOUND;
+    for (size_t i = 0; i < n; i++) {
+        if (signing.ptr ? !serves(all[i], signing) : !data_plane(all[i])) continue;
+        Err e = api_match(all[i], &h->request, &h->arena, &h->match);
+        if (e == OK) return OK;
+        if (!meant || (first == ERR_NOT_FOUND && e != ERR_NOT_FOUND)) {
+            meant = all[i];
+            first = e;
+        }
+    }
+    if (meant) return api_no_match(&h->call, meant, &h->request, first);
+    ApiError *error = arena_new(&h->arena, ApiError);
+    *error = (ApiError){ .name = S("InvalidSignatureException"), .status = 403, .message_member = S("message") };
+    return refuse(
+        h, error,
+        str_format(&h->arena, "Credential should be scoped to a service that is here, got '%.*s'.", PS(signing)));
+}
+
+static Err prepare(HttpCall *h, Str signing) {
+    Call *c = &h->call;
+    Err e = find_operation(h, signing);
+    if (e == OK) e = api_prepare(c, &h->match, &h->request, &h->in);
+    if (e == OK) e = api_authorize(c, c->op, h->in);
+    return e;
+}
+
+static Err authenticate(HttpCall *h, Str *signing) {
+    Link *l = h->link;
+    SigV4 sig = { 0 };
+    SigV4Fault fault;
+    SigV4Request *rq = &h->request;
+    if (!sigv4_present(rq) && l->principal && l->principal->kind == PRINCIPAL_CERTIFICATE) {
+        h->principal = principal_retain(l->principal);
+        *signing = STR_NONE;
+    } else {
+        Err e = keyring_authenticate(l->gateway->o.env->keys, rq, real_ms(), &h->arena, &sig, &h->principal, &fault);
+        if (e != OK) return not_authenticated(h, &fault, str_eq(sig.service, S("sts")));
+        *signing = sig.service;
+    }
+    h->call.principal = h->principal;
+    h->call.account = h->principal->account;
+    return OK;
+}
+
+/* Work for one thing stays in order: the path up to its second segment says whose it is. */
+static uint64_t key_of(const HttpCall *h) {
+    uint64_t key = str_hash(h->call.account);
+    return h->match.labels_n ? key ^ str_hash(h->match.labels[0]) : key;
+}
+
+static void submit(HttpCall *h) {
+    h->job = (Job){ .key = key_of(h), .run = run, .done = done };
+    workers_submit(h->link->gateway->o.env->workers, &h->job);
+}
+
+static HttpCall *call_new(Link *l, const HttpRequest *rq) {
+    const GatewayOptions *o = &l->gateway->o;
+    HttpCall *h = mem_new(sizeof *h);
+    char ip[INET6_ADDRSTRLEN];
+    h->link = l;
+    h->reactor = l->conn->reactor;
+    h->request = (ApiRequest){ rq->method, rq->path, rq->query, rq->headers, rq->headers_n, rq->body };
+    h->head = str_eq(rq->method, S("HEAD"));
+    h->call = (Call){ .env = o->env,
+                      .region = o->env->region,
+                      .account = o->env->account,
+                      .source_ip = str_dup(&h->arena, conn_address(&l->conn->peer, ip)),
+                      .request_id = rng_uuid(&l->gateway->rng[h->reactor->index], &h->arena),
+                      .now_ms = clock_ms(o->env->clock),
+                      .arena = &h->arena,
+                      .rng = &h->rng,
+                      .patterns = o->patterns,
+                      .answer = answer,
+                      .validate_replies = o->validate_replies };
+    l->call = h;
+    link_retain(l);
+    return h;
+}
+
+void http_call_start(Link *l, const HttpRequest *rq) {
+    HttpCall *h = call_new(l, rq);
+    Str signing = STR_NONE;
+    Err e = authenticate(h, &signing);
+    if (e == OK && str_eq(signing, S("sts"))) {
+        sts_handle(&h->call, &h->request, &h->response);
+        e = ERR_CLOSED;
+    } else if (e == OK && str_eq(signing, S(ADMIN_SERVICE))) {
+        h->kind = CALL_ADMIN;
+        submit(h);
+        return;
+    } else if (e == OK) {
+        e = prepare(h, signing);
+        if (e == OK) {
+            submit(h);
+            return;
+        }
+    }
+    if (e != ERR_CLOSED) api_answer(&h->call, e, NULL, &h->response);
+    respond(h);
+}

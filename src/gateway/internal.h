@@ -1,0 +1,71 @@
+/* Inside the gateway: a Link is a connection before and beside its protocol. */
+#pragma once
+
+#include "broker/broker.h"
+#include "gateway/gateway.h"
+#include "identity/directory.h"
+#include "identity/key_ring.h"
+#include "net/http.h"
+#include "net/ws.h"
+
+enum { GATEWAY_REACTORS_MAX = 64, GATEWAY_LISTENERS_MAX = 16 };
+
+typedef struct Link Link;
+typedef struct Listener Listener;
+
+struct Gateway {
+    GatewayOptions o;
+    Reactor *reactors[GATEWAY_REACTORS_MAX];
+    size_t reactors_n;
+    Listener *listeners[GATEWAY_LISTENERS_MAX];
+    size_t listeners_n;
+    Link *links[GATEWAY_REACTORS_MAX]; /* those that speak HTTP or nothing yet, of each reactor */
+    _Atomic uint32_t epoch;            /* grows with each change of a principal */
+    Rng rng[GATEWAY_REACTORS_MAX];
+    int reserve_fd;
+    GatewayCounters counters;
+};
+
+typedef enum { LINK_CERTIFICATE_NONE, LINK_CERTIFICATE_ASKED, LINK_CERTIFICATE_KNOWN } LinkCertificate;
+
+struct Link {
+    Gateway *gateway;
+    Conn *conn;
+    int refs;
+    bool gone, plain;
+    Link *next, *prev; /* of the reactor */
+    LinkCertificate certificate;
+    char fingerprint[65];
+    const Principal *principal; /* of the certificate, or plain */
+    uint32_t asked_epoch;
+    void (*resume)(Link *l); /* when the certificate's owner is known again */
+    /* HTTP */
+    HttpParser *parser;
+    struct HttpCall *call; /* under way; NULL: none */
+    bool keep_alive;
+    /* WebSocket */
+    WsDecoder *ws;
+    Client *client;
+    uint8_t *ws_left; /* of the stream of packets: not yet a whole one */
+    size_t ws_left_len;
+    bool orderly; /* it sent a Close frame */
+};
+
+Link *link_new(Gateway *g, Conn *c, bool plain);
+void link_retain(Link *l);
+void link_release(Link *l);
+void link_unlist(Link *l);
+/* Asks the directory whose certificate this is; `known` runs when the answer is there, now or later. The connection
+ * closes when it may not be. */
+void link_identify(Link *l, void (*known)(Link *l));
+/* Whether what was known of the certificate still stands; if not, link_identify is due. */
+bool link_current(const Link *l);
+
+size_t http_input(Conn *c, uint8_t *bytes, size_t len);
+extern const ConnHandler FRONT_HANDLER, HTTP_HANDLER, WS_HANDLER;
+
+/* The 101 has been written: what follows are frames. principal: taken over. */
+void ws_begin(Link *l, const Principal *principal, Str host);
+/* The request's memory lives in the parser until it is answered. */
+void http_call_start(Link *l, const HttpRequest *rq);
+void http_answer(Link *l, const ApiResponse *rs, bool head);

@@ -1,0 +1,198 @@
+#include "gateway/internal.h"
+
+#include <stdlib.h>
+
+/* A client certificate is a claim until the directory has said whose it is: input waits for that. The answer may
+ * come from another thread; it is posted back. A change of principals between question and answer asks again. */
+
+Link *link_new(Gateway *g, Conn *c, bool plain) {
+    Link *l = mem_new(sizeof *l);
+    l->gateway = g;
+    l->conn = c;
+    l->plain = plain;
+    l->refs = 1;
+    conn_retain(c);
+    Link **first = &g->links[c->reactor->index];
+    l->next = *first;
+    if (l->next) l->next->prev = l;
+    *first = l;
+    return l;
+}
+
+void link_retain(Link *l) {
+    l->refs++;
+}
+
+void link_unlist(Link *l) {
+    Link **first = &l->gateway->links[l->conn->reactor->index];
+    if (l->prev)
+        l->prev->next = l->next;
+    else if (*first == l)
+        *first = l->next;
+    if (l->next) l->next->prev = l->prev;
+    l->next = l->prev = NULL;
+}
+
+void link_release(Link *l) {
+    if (--l->refs > 0) return;
+    http_parser_free(l->parser);
+    ws_decoder_free(l->ws);
+    free(l->ws_left);
+    principal_release((Principal *)(uintptr_t)l->principal);
+    conn_release(l->conn);
+    free(l);
+}
+
+/* ------------------------------------------------------------------------------------------------ identity */
+
+typedef struct {
+    Task task;
+    Link *link;
+    DirectoryAnswer answer;
+} Identified;
+
+static void refuse(Link *l, const DirectoryAnswer *a) {
+    char ip[INET6_ADDRSTRLEN];
+    atomic_fetch_add(&l->gateway->counters.not_authenticated, 1);
+    log_line(l->gateway->o.log, LOG_WARN, "event=Connection.AuthNError reason=%s certificate=%s ip=%.*s",
+             a->reason ? a->reason : err_name(a->error), l->fingerprint, PS(conn_address(&l->conn->peer, ip)));
+    conn_close(l->conn, CLOSE_BY_SERVER);
+}
+
+static void answered(Link *l, const DirectoryAnswer *a) {
+    if (l->gone) {
+        principal_release((Principal *)(uintptr_t)a->principal);
+        return;
+    }
+    if (a->error != OK) {
+        refuse(l, a);
+        return;
+    }
+    principal_release((Principal *)(uintptr_t)l->principal);
+    l->principal = a->principal;
+    if (!link_current(l)) { /* something changed while we asked */
+        link_identify(l, l->resume);
+        return;
+    }
+    l->certificate = LINK_CERTIFICATE_KNOWN;
+    l->resume(l);
+}
+
+static void identified(Task *task, Reactor *r) {
+    Identified *i = (Identified *)task;
+    (void)r;
+    answered(i->link, &i->answer);
+    link_release(i->link);
+    free(i);
+}
+
+static void directory_done(void *ctx, const DirectoryAnswer *answer) {
+    Identified *i = ctx;
+    i->answer = *answer;
+    i->task.run = identified;
+    reactor_post(i->link->conn->reactor, &i->task);
+}
+
+bool link_current(const Link *l) {
+    return l->certificate == LINK_CERTIFICATE_NONE || l->asked_epoch == atomic_load(&l->gateway->epoch);
+}
+
+void link_identify(Link *l, void (*known)(Link *l)) {
+    Identified *i = mem_new(sizeof *i);
+    i->link = l;
+    link_retain(l);
+    l->certificate = LINK_CERTIFICATE_ASKED;
+    l->resume = known;
+    l->asked_epoch = atomic_load(&l->gateway->epoch);
+    conn_pause(l->conn);
+    Directory *d = l->gateway->o.env->directory;
+    Err e = directory_certificate(d, STR_NONE, str_c(l->fingerprint), directory_done, i, &i->answer.principal);
+    if (e == ERR_AGAIN) return;
+    i->answer.error = e;
+    answered(l, &i->answer);
+    link_release(l);
+    free(i);
+}
+
+/* ------------------------------------------------------------------------------------------------ the first byte */
+
+static void proceed(Link *l) {
+    conn_resume(l->conn);
+}
+
+static void secured(Conn *c) {
+    Link *l = c->owner;
+    if (!tls_peer_fingerprint(c, l->fingerprint)) return;
+    link_identify(l, proceed);
+}
+
+static void to_mqtt(Link *l) {
+    MqttLink m = { .principal = l->principal, .server_name = tls_server_name(l->conn) };
+    l->principal = NULL;
+    link_unlist(l);
+    mqtt_attach(l->gateway->o.env->broker, l->conn, &m);
+    link_release(l);
+}
+
+static size_t front_input(Conn *c, uint8_t *bytes, size_t len) {
+    Link *l = c->owner;
+    Str alpn = tls_alpn(c);
+    bool mqtt = bytes[0] == 0x10, http = (bytes[0] >= 'A' && bytes[0] <= 'Z') || (bytes[0] >= 'a' && bytes[0] <= 'z');
+    char ip[INET6_ADDRSTRLEN];
+    if (mqtt && l->principal) {
+        to_mqtt(l);
+        return MQTT_HANDLER.input(c, bytes, len);
+    }
+    if (http && !l->plain && !str_eq(alpn, S("x-amzn-mqtt-ca"))) {
+        c->handler = &HTTP_HANDLER;
+        return http_input(c, bytes, len);
+    }
+    log_line(l->gateway->o.log, LOG_WARN, "event=Connection ip=%.*s reason=%s first_byte=0x%02x",
+             PS(conn_address(&c->peer, ip)), mqtt ? "MQTT without a client certificate" : "neither MQTT nor HTTP",
+             bytes[0]);
+    atomic_fetch_add(&l->gateway->counters.not_authenticated, 1);
+    conn_close(c, CLOSE_BY_SERVER);
+    return len;
+}
+
+static void front_closed(Conn *c) {
+    Link *l = c->owner;
+    if (c->handshaking && c->ssl) atomic_fetch_add(&l->gateway->counters.tls_failed, 1);
+    l->gone = true;
+    link_unlist(l);
+    link_release(l);
+}
+
+const ConnHandler FRONT_HANDLER = { .input = front_input, .secured = secured, .closed = front_closed };
+
+/* ------------------------------------------------------------------------------------------------ changes */
+
+typedef struct {
+    Task task;
+    Gateway *gateway;
+    Str id;
+    uint8_t data[];
+} GoneTask;
+
+static void close_links(Task *task, Reactor *r) {
+    GoneTask *t = (GoneTask *)task;
+    for (Link *l = t->gateway->links[r->index], *next; l; l = next) {
+        next = l->next;
+        if (str_eq(str_c(l->fingerprint), t->id)) conn_close(l->conn, CLOSE_BY_SERVER);
+    }
+    free(t);
+}
+
+void gateway_principal_changed(Gateway *g, Str account, Str principal_id, const Principal *now) {
+    atomic_fetch_add(&g->epoch, 1);
+    broker_principal_changed(g->o.env->broker, account, principal_id, now);
+    if (now) return;
+    for (size_t i = 0; i < g->reactors_n; i++) {
+        GoneTask *t = mem_grow(NULL, sizeof *t + principal_id.len);
+        t->task.run = close_links;
+        t->gateway = g;
+        memcpy(t->data, principal_id.ptr, principal_id.len);
+        t->id = (Str){ t->data, principal_id.len };
+        reactor_post(g->reactors[i], &t->task);
+    }
+}

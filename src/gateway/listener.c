@@ -1,0 +1,172 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gateway/internal.h"
+
+/* When file descriptors run out, accept would fail for ever and the listening socket stay readable: one descriptor
+ * is kept in reserve, given up to accept the connection and close it, and taken again. */
+
+struct Listener {
+    Gateway *gateway;
+    ListenKind kind;
+    int fd;
+    uv_poll_t poll;
+};
+
+enum { ACCEPTS_PER_TURN = 64 };
+
+static void first_byte_late(Timer *t, Reactor *r) {
+    Conn *c = (Conn *)((char *)t - offsetof(Conn, timer));
+    (void)r;
+    conn_close(c, CLOSE_BY_SERVER);
+}
+
+static void welcome(Listener *in, int fd) {
+    Gateway *g = in->gateway;
+    int one = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    SSL *ssl = in->kind == LISTEN_TLS ? tls_accept(g->o.tls) : NULL;
+    Conn *c = conn_new(g->reactors[0], fd, ssl, &FRONT_HANDLER, NULL);
+    Link *l = link_new(g, c, in->kind == LISTEN_PLAIN);
+    c->owner = l;
+    if (l->plain) l->principal = directory_plain(g->o.env->directory);
+    c->timer.fire = first_byte_late;
+    timer_arm(c->reactor, &c->timer, reactor_now_ms(c->reactor) + g->o.first_byte_wait_s * 1000);
+    atomic_fetch_add_explicit(&g->counters.accepted, 1, memory_order_relaxed);
+}
+
+static void no_files(Listener *in) {
+    Gateway *g = in->gateway;
+    atomic_fetch_add(&g->counters.refused_no_files, 1);
+    if (g->reserve_fd >= 0) close(g->reserve_fd);
+    int fd = accept(in->fd, NULL, NULL);
+    if (fd >= 0) close(fd);
+    g->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    log_line(g->o.log, LOG_ERROR, "event=Accept reason=\"no file descriptor is left: raise the limit (ulimit -n)\"");
+}
+
+static void on_accept(uv_poll_t *poll, int status, int events) {
+    Listener *in = poll->data;
+    (void)status, (void)events;
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        int fd = accept4(in->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            welcome(in, fd);
+        } else if (errno == EMFILE || errno == ENFILE) {
+            no_files(in);
+            return;
+        } else if (errno != ECONNABORTED && errno != EINTR) {
+            return;
+        }
+    }
+}
+
+static int open_socket(const struct addrinfo *a, int port) {
+    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
+    if (fd < 0) return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    struct sockaddr_storage s;
+    memcpy(&s, a->ai_addr, a->ai_addrlen);
+    if (a->ai_family == AF_INET6) {
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+        ((struct sockaddr_in6 *)&s)->sin6_port = htons((uint16_t)port);
+    } else {
+        ((struct sockaddr_in *)&s)->sin_port = htons((uint16_t)port);
+    }
+    if (bind(fd, (struct sockaddr *)&s, a->ai_addrlen) || listen(fd, 4096)) {
+        int kept = errno;
+        close(fd);
+        errno = kept;
+        return -1;
+    }
+    return fd;
+}
+
+static int port_of(int fd) {
+    struct sockaddr_in6 a;
+    socklen_t n = sizeof a;
+    return getsockname(fd, (struct sockaddr *)&a, &n) ? 0 : ntohs(a.sin6_port);
+}
+
+static void add(Gateway *g, int fd, ListenKind kind) {
+    Listener *in = mem_new(sizeof *in);
+    *in = (Listener){ .gateway = g, .kind = kind, .fd = fd };
+    uv_poll_init(&g->reactors[0]->loop, &in->poll, fd);
+    in->poll.data = in;
+    uv_poll_start(&in->poll, UV_READABLE, on_accept);
+    g->listeners[g->listeners_n++] = in;
+}
+
+/* Every address gets the same port. With port 0 the first picks it; where another address has it taken already the
+ * whole is tried again. */
+static Err listen_all(Gateway *g, const struct addrinfo *list, int port, ListenKind kind, int *port_out) {
+    int fds[8], n = 0, chosen = port;
+    for (const struct addrinfo *a = list; a && n < 8; a = a->ai_next) {
+        int fd = open_socket(a, chosen);
+        if (fd < 0 && (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT) && (n > 0 || a->ai_next))
+            continue; /* no IPv6 here */
+        if (fd < 0) {
+            int kept = errno;
+            while (n) close(fds[--n]);
+            errno = kept;
+            return ERR_IO;
+        }
+        fds[n++] = fd;
+        if (chosen == 0) chosen = port_of(fd);
+    }
+    if (n == 0 || g->listeners_n + (size_t)n > GATEWAY_LISTENERS_MAX) return ERR_IO;
+    for (int i = 0; i < n; i++) add(g, fds[i], kind);
+    *port_out = chosen;
+    return OK;
+}
+
+Err gateway_listen(Gateway *g, const char *host, int port, ListenKind kind, Arena *arena, int *port_out, Str *why) {
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *list;
+    int bad = getaddrinfo(strcmp(host, "*") == 0 ? NULL : host, "0", &hints, &list);
+    if (bad) {
+        *why = str_format(arena, "cannot listen on '%s': %s", host, gai_strerror(bad));
+        return ERR_IO;
+    }
+    Err e = ERR_IO;
+    for (int tries = 0; tries < (port ? 1 : 20) && e != OK; tries++) e = listen_all(g, list, port, kind, port_out);
+    freeaddrinfo(list);
+    if (e != OK) *why = str_format(arena, "cannot listen on '%s' port %d: %s", host, port, strerror(errno));
+    return e;
+}
+
+static void listener_gone(uv_handle_t *h) {
+    free(h->data);
+}
+
+void gateway_close_listeners(Gateway *g) {
+    for (size_t i = 0; i < g->listeners_n; i++) {
+        Listener *in = g->listeners[i];
+        uv_poll_stop(&in->poll);
+        close(in->fd);
+        uv_close((uv_handle_t *)&in->poll, listener_gone);
+    }
+    g->listeners_n = 0;
+}
+
+Gateway *gateway_new(const GatewayOptions *options, Reactor **reactors, size_t n) {
+    Gateway *g = mem_new(sizeof *g);
+    g->o = *options;
+    g->reactors_n = n < GATEWAY_REACTORS_MAX ? n : GATEWAY_REACTORS_MAX;
+    for (size_t i = 0; i < g->reactors_n; i++) g->reactors[i] = reactors[i];
+    g->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return g;
+}
+
+void gateway_free(Gateway *g) {
+    if (g->reserve_fd >= 0) close(g->reserve_fd);
+    free(g);
+}
+
+const GatewayCounters *gateway_counters(const Gateway *g) {
+    return &g->counters;
+}
