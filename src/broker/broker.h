@@ -81,3 +81,9 @@ void broker_publish(Broker *broker, const BrokerMessage *message);
 void broker_principal_changed(Broker *broker, Str account, Str principal_id, const Principal *now);
 /* The same for a revoked one: its live connections close. */
 void broker_disconnect_principal(Broker *broker, Str account, Str principal_id);
+
+typedef struct {
+    uint64_t connections, sessions, subscriptions, connects, connects_refused;
+    uint64_t published_in, delivered, dropped_slow, dropped_full, queued, denied;
+} BrokerFigures;
+BrokerFigures broker_figures(Broker *broker);

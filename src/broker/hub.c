@@ -273,3 +273,28 @@ void broker_shut(Broker *b) {
         pthread_mutex_destroy(&t.lock);
     }
 }
+
+BrokerFigures broker_figures(Broker *b) {
+    BrokerCounters *c = &b->counters;
+    BrokerFigures f = { .connects = atomic_load(&c->connects),
+                        .connections = atomic_load(&c->connects) - atomic_load(&c->disconnects),
+                        .connects_refused = atomic_load(&c->connect_refused),
+                        .published_in = atomic_load(&c->published_in),
+                        .delivered = atomic_load(&c->delivered),
+                        .dropped_slow = atomic_load(&c->dropped_slow),
+                        .dropped_full = atomic_load(&c->dropped_full),
+                        .queued = atomic_load(&c->queued),
+                        .denied = atomic_load(&c->denied) };
+    pthread_mutex_lock(&b->spaces_lock);
+    map_each(&b->spaces, slot) {
+        Space *space = slot->value;
+        pthread_mutex_lock(&space->sessions_lock);
+        f.sessions += space->sessions.count;
+        pthread_mutex_unlock(&space->sessions_lock);
+        pthread_rwlock_rdlock(&space->lock);
+        f.subscriptions += space->tree.subs_n;
+        pthread_rwlock_unlock(&space->lock);
+    }
+    pthread_mutex_unlock(&b->spaces_lock);
+    return f;
+}

@@ -146,7 +146,7 @@ static Err authenticate(HttpCall *h, Str *signing) {
     Link *l = h->link;
     SigV4 sig = { 0 };
     SigV4Fault fault;
-    SigV4Request *rq = &h->request;
+    const ApiRequest *rq = &h->request;
     if (!sigv4_present(rq) && l->principal && l->principal->kind == PRINCIPAL_CERTIFICATE) {
         h->principal = principal_retain(l->principal);
         *signing = STR_NONE;

@@ -1,6 +1,7 @@
 #include "net/tls.h"
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -132,17 +133,30 @@ static Str openssl_reason(Arena *arena, const char *what, const char *value) {
     return s;
 }
 
-static Err load_chains(SSL_CTX *ctx, const TlsOptions *o, Arena *arena, Str *why) {
-    for (size_t i = 0; i < o->n; i++) {
-        if (SSL_CTX_use_certificate_chain_file(ctx, o->chains[i]) != 1) {
-            *why = openssl_reason(arena, "server certificate", o->chains[i]);
-            return ERR_IO;
-        }
-        if (SSL_CTX_use_PrivateKey_file(ctx, o->keys[i], SSL_FILETYPE_PEM) != 1) {
-            *why = openssl_reason(arena, "server key", o->keys[i]);
-            return ERR_IO;
-        }
+static bool use_pair(SSL_CTX *ctx, const TlsPair *p) {
+    BIO *chain = BIO_new_mem_buf(p->chain_pem.ptr, (int)p->chain_pem.len);
+    BIO *key = BIO_new_mem_buf(p->key_pem.ptr, (int)p->key_pem.len);
+    X509 *leaf = PEM_read_bio_X509(chain, NULL, NULL, NULL);
+    EVP_PKEY *k = PEM_read_bio_PrivateKey(key, NULL, NULL, NULL);
+    bool ok = leaf && k && SSL_CTX_use_certificate(ctx, leaf) == 1 && SSL_CTX_use_PrivateKey(ctx, k) == 1;
+    for (X509 *more; ok && (more = PEM_read_bio_X509(chain, NULL, NULL, NULL));) {
+        ok = SSL_CTX_add1_chain_cert(ctx, more) == 1;
+        X509_free(more);
     }
+    X509_free(leaf);
+    EVP_PKEY_free(k);
+    BIO_free(chain);
+    BIO_free(key);
+    return ok;
+}
+
+static Err load_chains(SSL_CTX *ctx, const TlsOptions *o, Arena *arena, Str *why) {
+    for (size_t i = 0; i < o->n; i++)
+        if (!use_pair(ctx, &o->pairs[i])) {
+            *why = openssl_reason(arena, "server certificate and key", NULL);
+            return ERR_INVALID;
+        }
+    ERR_clear_error(); /* the end of each PEM */
     return OK;
 }
 

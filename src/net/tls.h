@@ -9,10 +9,13 @@ typedef struct {
     const char *min_version, *max_version; /* "1.2", "1.3" */
     const char *ciphers;                   /* TLS 1.2, OpenSSL's names; NULL: AWS's list */
     const char *ciphersuites;              /* TLS 1.3; NULL: AWS's list */
-    const char *const *chains;             /* PEM files, leaf first; one for each kind of key */
-    const char *const *keys;
+    const struct TlsPair *pairs;           /* one for each kind of key */
     size_t n;
 } TlsOptions;
+typedef struct TlsPair {
+    Str chain_pem; /* leaf first */
+    Str key_pem;
+} TlsPair;
 
 /* Errors: ERR_IO, ERR_INVALID; *why says which file or setting */
 NODISCARD Err tls_server_new(const TlsOptions *o, Arena *arena, TlsServer **out, Str *why);

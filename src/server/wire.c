@@ -1,0 +1,218 @@
+#include "server/wire.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "identity/directory.h"
+#include "identity/issuer.h"
+#include "identity/key_ring.h"
+#include "services/shadow/topic.h"
+
+/* ------------------------------------------------------------------------------------------------ upward */
+
+static bool is_shadow_topic(Str topic) {
+    ShadowTopic parsed;
+    return shadow_topic_parse(topic, &parsed);
+}
+
+/* Who carries out what clients publish on reserved topics. */
+static const TopicService TOPIC_SERVICES[] = { { is_shadow_topic, shadow_topic_run } };
+
+/* Who is told when a certificate, its policies or its things change: live connections. */
+static void principal_changed(void *ctx, Str account, Str principal_id, const Principal *now) {
+    Server *s = ctx;
+    if (!now) keyring_certificate_gone(s->env.keys, account, principal_id);
+    gateway_principal_changed(s->gateway, account, principal_id, now);
+}
+
+static void on_event(void *ctx, const BrokerEvent *e) {
+    Server *s = ctx;
+    LogLevel level = e->success ? LOG_DEBUG : e->level == LOG_INFO ? LOG_INFO : LOG_WARN;
+    if (level < s->log.least) return;
+    log_line(&s->log, level, "event=%s status=%s account=%.*s client=%.*s principal=%.*s ip=%.*s topic=%.*s reason=%s", e->event,
+             e->success ? "Success" : "Failure", PS(e->account), PS(e->client_id), PS(e->principal_id), PS(e->source_ip),
+             PS(e->topic), e->reason ? e->reason : "-");
+}
+
+/* ------------------------------------------------------------------------------------------------ parts */
+
+static Err open_store(Server *s, Str *why) {
+    const Settings *o = &s->settings;
+    if (mkdir(o->data, 0700) && errno != EEXIST) {
+        *why = str_format(&s->arena, "data: cannot make the folder '%s': %s", o->data, strerror(errno));
+        return ERR_IO;
+    }
+    StoreOptions so = { .engine = o->ephemeral ? "memory" : "rocksdb",
+                        .dir = str_dup_c(&s->arena, str_format(&s->arena, "%s/store", o->data)),
+                        .files_max = (int)o->store_files_max,
+                        .skip_sync = o->skip_sync };
+    Err e = store_open(&so, &s->arena, &s->env.store, why);
+    if (e != OK) return e;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    s->env.workers = workers_start(s->env.store, (int)(o->workers ? o->workers : cores));
+    return OK;
+}
+
+static Err open_identity(Server *s, Str *why) {
+    const Settings *o = &s->settings;
+    Str host = str_c(o->hostname);
+    IssuerOptions io = { .dir = o->data,
+                         .region = s->env.region,
+                         .hosts = &host,
+                         .hosts_n = o->hostname ? 1 : 0,
+                         .server_chain_file = o->tls_chain,
+                         .server_key_file = o->tls_key };
+    Err e = issuer_open(&io, &s->arena, &s->env.issuer, why);
+    if (e != OK) return e;
+    KeyRingOptions ko = { .store = s->env.store,
+                          .rng = &s->rng,
+                          .data_dir = o->data,
+                          .account = s->env.account,
+                          .now_ms = real_ms() };
+    e = keyring_open(&ko, &s->arena, &s->env.keys, why);
+    if (e != OK) return e;
+    DirectoryOptions dopt = { .store = s->env.store,
+                              .workers = s->env.workers,
+                              .clock = &s->clock,
+                              .account = s->env.account,
+                              .region = s->env.region };
+    s->env.directory = directory_open(&dopt);
+    return OK;
+}
+
+static Err open_tls(Server *s, Str *why) {
+    const Settings *o = &s->settings;
+    IssuerServer pems[ISSUER_SERVERS];
+    TlsPair pairs[ISSUER_SERVERS];
+    size_t n = issuer_servers(s->env.issuer, &s->arena, pems);
+    for (size_t i = 0; i < n; i++) pairs[i] = (TlsPair){ pems[i].chain_pem, pems[i].key_pem };
+    TlsOptions to = { .min_version = o->tls_min,
+                      .max_version = o->tls_max,
+                      .ciphers = o->tls_ciphers,
+                      .ciphersuites = o->tls_ciphersuites,
+                      .pairs = pairs,
+                      .n = n };
+    return tls_server_new(&to, &s->arena, &s->tls, why);
+}
+
+static void open_reactors(Server *s) {
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    s->reactors_n = (size_t)(s->settings.reactors ? s->settings.reactors : cores);
+    if (s->reactors_n > REACTORS_MAX) s->reactors_n = REACTORS_MAX;
+    for (size_t i = 0; i < s->reactors_n; i++) s->reactors[i] = reactor_new((int)i, &s->clock);
+}
+
+static Err open_broker(Server *s) {
+    BrokerOptions bo = { .limits = s->settings.limits,
+                         .clock = &s->clock,
+                         .store = s->env.store,
+                         .workers = s->env.workers,
+                         .env = &s->env,
+                         .account = s->env.account,
+                         .region = s->env.region,
+                         .services = TOPIC_SERVICES,
+                         .services_n = sizeof TOPIC_SERVICES / sizeof *TOPIC_SERVICES,
+                         .on_event = on_event,
+                         .on_event_ctx = s };
+    s->env.broker = broker_new(&bo, s->reactors, s->reactors_n);
+    return broker_load_account(s->env.broker, s->env.account);
+}
+
+static Err open_gateway(Server *s, Str *why) {
+    const Settings *o = &s->settings;
+    size_t n;
+    const ApiService *const *services = api_services(&n);
+    Err e = api_patterns_new(services, n, &s->arena, &s->patterns, why);
+    if (e != OK) return e;
+    GatewayOptions go = { .env = &s->env,
+                          .tls = s->tls,
+                          .log = &s->log,
+                          .patterns = s->patterns,
+                          .admin = &s->admin,
+                          .local = LOCAL_ROUTES,
+                          .local_n = LOCAL_ROUTES_N - (o->test ? 0 : LOCAL_TEST_ROUTES_N),
+                          .local_ctx = s,
+                          .body_bytes_max = (size_t)o->body_bytes_max,
+                          .first_byte_wait_s = o->limits.connect_wait_s,
+                          .http_idle_s = (uint32_t)o->http_idle_s,
+                          .validate_replies = o->test };
+    s->gateway = gateway_new(&go, s->reactors, s->reactors_n);
+    directory_listen(s->env.directory, principal_changed, s);
+    return OK;
+}
+
+static Err listen_all(Server *s, Str *why) {
+    const Settings *o = &s->settings;
+    Err e = OK;
+    if (o->mqtt_port >= 0)
+        e = gateway_listen(s->gateway, o->listen, (int)o->mqtt_port, LISTEN_TLS, &s->arena, &s->mqtt_port, why);
+    if (e == OK && o->https_port == -2) {
+        e = gateway_listen(s->gateway, o->listen, 443, LISTEN_TLS, &s->arena, &s->https_port, why);
+        if (e != OK) e = gateway_listen(s->gateway, o->listen, 8443, LISTEN_TLS, &s->arena, &s->https_port, why);
+    } else if (e == OK && o->https_port >= 0) {
+        e = gateway_listen(s->gateway, o->listen, (int)o->https_port, LISTEN_TLS, &s->arena, &s->https_port, why);
+    }
+    if (e == OK && o->plain_port >= 0)
+        e = gateway_listen(s->gateway, "localhost", (int)o->plain_port, LISTEN_PLAIN, &s->arena, &s->plain_port, why);
+    const char *host = o->hostname ? o->hostname : "localhost";
+    s->env.endpoint = s->https_port == 443 ? str_c(host) : str_format(&s->arena, "%s:%d", host, s->https_port);
+    return e;
+}
+
+Err server_open(Server *s, const Settings *settings, Str *why) {
+    *why = S("out of order");
+    s->settings = *settings;
+    s->log.fd = STDERR_FILENO;
+    s->env.clock = &s->clock;
+    s->env.account = str_c(settings->account);
+    s->env.region = str_c(settings->region);
+    s->env.data_dir = str_c(settings->data);
+    s->started_ms = real_ms();
+    s->admin.started_ms = s->started_ms;
+    if (log_level_parse(str_c(settings->log_level), &s->log.least) != OK) {
+        *why = str_format(&s->arena, "log-level: got '%s', expected debug, info, warn or error", settings->log_level);
+        return ERR_INVALID;
+    }
+    Err e = open_store(s, why);
+    if (e == OK) e = open_identity(s, why);
+    if (e == OK) e = open_tls(s, why);
+    if (e == OK) open_reactors(s);
+    if (e == OK) e = open_broker(s);
+    if (e == OK) e = open_gateway(s, why);
+    if (e == OK) e = listen_all(s, why);
+    return e;
+}
+
+void server_run(Server *s) {
+    for (size_t i = 0; i < s->reactors_n; i++) reactor_start(s->reactors[i]);
+}
+
+typedef struct {
+    Task task;
+    Gateway *gateway;
+} CloseTask;
+
+static void close_listeners(Task *task, Reactor *r) {
+    (void)r;
+    gateway_close_listeners(((CloseTask *)task)->gateway);
+}
+
+void server_close(Server *s) {
+    CloseTask t = { .task.run = close_listeners, .gateway = s->gateway };
+    reactor_post(s->reactors[0], &t.task);
+    broker_shut(s->env.broker);
+    for (size_t i = 0; i < s->reactors_n; i++) reactor_stop(s->reactors[i]);
+    workers_stop(s->env.workers);
+    gateway_free(s->gateway);
+    broker_free(s->env.broker);
+    for (size_t i = 0; i < s->reactors_n; i++) reactor_free(s->reactors[i]);
+    api_patterns_free(s->patterns);
+    directory_close(s->env.directory);
+    keyring_close(s->env.keys);
+    issuer_close(s->env.issuer);
+    tls_server_free(s->tls);
+    store_close(s->env.store);
+    arena_free(&s->arena);
+}

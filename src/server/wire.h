@@ -1,0 +1,34 @@
+/* Wire: makes the parts and joins them. What must flow upward between layers is registered here and nowhere else. */
+#pragma once
+
+#include "broker/broker.h"
+#include "gateway/gateway.h"
+#include "server/settings.h"
+
+enum { REACTORS_MAX = 64 };
+
+typedef struct Server {
+    Settings settings;
+    Arena arena; /* lives as long as the server */
+    Log log;
+    Clock clock;
+    Rng rng;
+    Env env;
+    Reactor *reactors[REACTORS_MAX];
+    size_t reactors_n;
+    TlsServer *tls;
+    ApiPatterns *patterns;
+    Gateway *gateway;
+    AdminSource admin;
+    int mqtt_port, https_port, plain_port; /* as they are; 0: off */
+    int64_t started_ms;
+} Server;
+
+/* Errors: *why says what is wrong and what to do. The reactors do not run yet. */
+NODISCARD Err server_open(Server *s, const Settings *settings, Str *why);
+void server_run(Server *s);  /* starts the reactors */
+void server_close(Server *s);
+
+/* /health, /metrics and, with --test, /_starling/clock and /_starling/reset. */
+extern const LocalRoute LOCAL_ROUTES[];
+extern const size_t LOCAL_ROUTES_N, LOCAL_TEST_ROUTES_N; /* the last ones are for tests */
