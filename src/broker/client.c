@@ -24,7 +24,7 @@ void client_put_writer(Client *c, const Writer *w) {
 
 enum { COPY_BYTES_MAX = 512 }; /* below it a copy is cheaper than a segment */
 
-void client_send(Client *c, Form *form, uint16_t packet_id, bool retain, bool last) {
+void client_put_message(Client *c, Form *form, uint16_t packet_id, bool retain, bool last) {
     if (c->websocket) {
         uint8_t head[WS_HEADER_BYTES_MAX];
         conn_put(c->conn, head, ws_frame_header(head, form->len, WS_BINARY));

@@ -87,7 +87,7 @@ bool client_may(Client *c, const char *action, const char *resource_kind, Str re
 void client_put(Client *c, const uint8_t *bytes, size_t len);
 void client_put_writer(Client *c, const Writer *w);
 /* A message with this packet id (0: QoS 0). `last`: the form's bytes may be changed in place. */
-void client_send(Client *c, Form *form, uint16_t packet_id, bool retain, bool last);
+void client_put_message(Client *c, Form *form, uint16_t packet_id, bool retain, bool last);
 
 /* The verbs. Each returns false when the connection is closing. */
 bool client_connect(Client *c, Str body);

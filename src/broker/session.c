@@ -96,7 +96,7 @@ static void transmit(Shard *shard, Session *s, Message *m, uint8_t qos, uint16_t
         if (id) session_acked(shard, s, id);
         return;
     }
-    client_send(c, f, id, retain, last);
+    client_put_message(c, f, id, retain, last);
     shard->delivered++;
 }
 

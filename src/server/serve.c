@@ -89,6 +89,7 @@ int command_serve(int argc, char **argv) {
     Arena arena = { 0 };
     Settings settings;
     Str why;
+    argc--, argv++; /* "serve" */
     if (argc > 0 && strcmp(argv[0], "--help") == 0) {
         Str help = settings_help(&arena);
         printf("starling serve [--name VALUE] ...\n%.*s", PS(help));

@@ -75,7 +75,6 @@ static Err open_identity(Server *s, Str *why) {
     if (e != OK) return e;
     DirectoryOptions dopt = { .store = s->env.store,
                               .workers = s->env.workers,
-                              .clock = &s->clock,
                               .account = s->env.account,
                               .region = s->env.region };
     s->env.directory = directory_open(&dopt);
