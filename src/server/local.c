@@ -53,17 +53,16 @@ static void metrics(void *ctx, const ApiRequest *rq, Arena *arena, ApiResponse *
 
 /* ------------------------------------------------------------------------------------------------ --test only */
 
-/* POST {"advance_ms": n}: the rules' time moves on; timers that are due fire at once. */
+/* POST {"ahead_ms": n}: the rules' time is n ahead of the real one; timers that are due by it fire at once. */
 static void move_clock(void *ctx, const ApiRequest *rq, Arena *arena, ApiResponse *rs) {
     Server *s = ctx;
     yyjson_val *v = NULL;
-    int64_t ms = 0;
-    if (json_read(arena, rq->body, false, &v, NULL) == OK) ms = yyjson_get_sint(yyjson_obj_get(v, "advance_ms"));
-    if (ms <= 0) {
-        answer(rs, 400, "application/json", S("{\"message\":\"expected {\\\"advance_ms\\\": a number above 0}\"}"));
+    if (json_read(arena, rq->body, false, &v, NULL) == OK) v = yyjson_obj_get(v, "ahead_ms");
+    if (!v || !yyjson_is_int(v) || yyjson_get_sint(v) < 0) {
+        answer(rs, 400, "application/json", S("{\"message\":\"expected {\\\"ahead_ms\\\": a number, 0 or more}\"}"));
         return;
     }
-    atomic_fetch_add(&s->clock.ahead_ms, ms);
+    atomic_store(&s->clock.ahead_ms, yyjson_get_sint(v));
     for (size_t i = 0; i < s->reactors_n; i++) reactor_clock_moved(s->reactors[i]);
     answer(rs, 200, "application/json", str_format(arena, "{\"now_ms\":%lld}", (long long)clock_ms(&s->clock)));
 }
