@@ -6,11 +6,10 @@
 #include "api/call.h"
 #include "broker/limits.h"
 #include "base/log.h"
-#include "net/conn.h"
 #include "store/worker.h"
 
 typedef struct Broker Broker;
-typedef struct Client Client; /* an MQTT connection */
+typedef struct Reactor Reactor;
 
 /* A PUBLISH on a reserved topic, carried out by a service on a worker, in a transaction; called from an outbox it may
  * publish answers. Errors stay in the answers: what it returns undoes the transaction. */
@@ -49,19 +48,6 @@ NODISCARD Err broker_load_account(Broker *broker, Str account);
 /* Clients are told that the server goes down; on each reactor's own thread, before reactor_stop. */
 void broker_shut(Broker *broker);
 void broker_free(Broker *broker); /* after the reactors and workers ended */
-
-/* What carries an MQTT connection, as the gateway knows it. */
-typedef struct {
-    const Principal *principal; /* taken over */
-    bool websocket;             /* every packet leaves in a frame of its own */
-    Str server_name;            /* SNI or Host, for iot:DomainName */
-} MqttLink;
-/* Speaks MQTT on the connection from here on: takes its handler and owner. Returns what gives bytes to it (for
- * a WebSocket, whose frames the gateway takes off). */
-Client *mqtt_attach(Broker *broker, Conn *c, const MqttLink *link);
-size_t mqtt_input(Client *client, uint8_t *bytes, size_t len);
-void mqtt_closed(Client *client, bool orderly); /* orderly: a WebSocket Close frame */
-extern const ConnHandler MQTT_HANDLER;
 
 /* A message as the server itself or an API call publishes it. Everything is copied. */
 typedef struct {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "api/call.h"
-#include "broker/broker.h"
+#include "broker/mqtt.h"
 #include "broker/limits.h"
 #include "broker/space.h"
 #include "identity/principal.h"

@@ -1,7 +1,7 @@
 /* Inside the gateway: a Link is a connection before and beside its protocol. */
 #pragma once
 
-#include "broker/broker.h"
+#include "broker/mqtt.h"
 #include "gateway/gateway.h"
 #include "identity/directory.h"
 #include "identity/key_ring.h"
