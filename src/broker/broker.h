@@ -10,7 +10,7 @@ typedef struct {
     Str account, topic, payload;
     uint8_t qos; /* 0 or 1 */
     bool retain;
-    Str props;   /* MQTT 5 publish properties, encoded without their length; STR_NONE: none */
+    Str props; /* MQTT 5 publish properties, encoded without their length; STR_NONE: none */
 } BrokerMessage;
 
 void broker_publish(Broker *broker, const BrokerMessage *message);
