@@ -31,7 +31,9 @@ static void utf8_refuses_overlong_and_surrogates(void **state) {
     assert_false(str_is_utf8(S("\xED\xA0\x80")));
     assert_false(str_is_utf8(S("\xF4\x90\x80\x80")));
     assert_false(str_is_utf8(S("\xE2\x82")));
-    assert_int_equal(str_code_points(S("\xC3\xBC\xF0\x9F\x8C\x8D" "a")), 3);
+    assert_int_equal(str_code_points(S("\xC3\xBC\xF0\x9F\x8C\x8D"
+                                       "a")),
+                     3);
 }
 
 static void map_agrees_with_a_naive_twin(void **state) {
@@ -87,7 +89,8 @@ static void texts_for_bytes_round_trip(void **state) {
 
 static void a_reader_stays_bad_after_the_first_step_that_does_not_fit(void **state) {
     (void)state;
-    Reader r = reader_from(S("\x00\x05" "ab"));
+    Reader r = reader_from(S("\x00\x05"
+                             "ab"));
     assert_int_equal(reader_u16(&r), 5);
     assert_null(reader_take(&r, 5).ptr);
     assert_true(r.bad);

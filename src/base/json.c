@@ -22,7 +22,8 @@ Err json_read(Arena *a, Str text, bool raw_numbers, yyjson_val **out, Str *why) 
     yyjson_read_err err;
     yyjson_read_flag flags = raw_numbers ? YYJSON_READ_NUMBER_AS_RAW : YYJSON_READ_NOFLAG;
     /* Without YYJSON_READ_INSITU the text is only read. */
-    yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)(text.ptr ? (const char *)text.ptr : ""), text.len, flags, &alc, &err);
+    yyjson_doc *doc =
+        yyjson_read_opts((char *)(uintptr_t)(text.ptr ? (const char *)text.ptr : ""), text.len, flags, &alc, &err);
     if (!doc) {
         if (why) *why = str_format(a, "%s at byte %zu", err.msg, err.pos);
         return ERR_MALFORMED;

@@ -29,7 +29,7 @@ void *map_get(const Map *m, Str key) {
 static void grow(Map *m) {
     Map bigger = { .cap = m->cap ? m->cap * 2 : FIRST_SLOTS };
     bigger.slots = mem_new(bigger.cap * sizeof *bigger.slots);
-    map_each(m, s) *find(&bigger, s->key, s->hash) = *s;
+    map_each (m, s) *find(&bigger, s->key, s->hash) = *s;
     bigger.count = m->count;
     free(m->slots);
     *m = bigger;

@@ -22,6 +22,6 @@ void *map_remove(Map *m, Str key); /* returns what was there, or NULL */
 void map_free(Map *m);
 
 /* The table may not change while it is walked. */
-#define map_each(m, slot)                                                       \
-    for (MapSlot *slot = (m)->slots, *slot##_end = slot + (m)->cap; slot != slot##_end; slot++) \
+#define map_each(m, slot)                                                                                              \
+    for (MapSlot *slot = (m)->slots, *slot##_end = slot + (m)->cap; slot != slot##_end; slot++)                        \
         if (slot->value)

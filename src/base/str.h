@@ -14,7 +14,8 @@ typedef struct {
     size_t len;
 } Str;
 
-#define STR_INIT(lit) { (const uint8_t *)("" lit), sizeof(lit) - 1 } /* for static tables */
+#define STR_INIT(lit)                                                                                                  \
+    { (const uint8_t *)("" lit), sizeof(lit) - 1 } /* for static tables */
 #define S(lit) ((Str)STR_INIT(lit))
 #define STR_NONE ((Str){ NULL, 0 })
 #define PS(s) (int)(s).len, (const char *)(s).ptr /* for "%.*s" */
@@ -38,8 +39,7 @@ static inline bool str_starts(Str s, Str prefix) {
     return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
 }
 static inline bool str_ends(Str s, Str suffix) {
-    return s.len >= suffix.len &&
-           (suffix.len == 0 || memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0);
+    return s.len >= suffix.len && (suffix.len == 0 || memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0);
 }
 
 int str_cmp(Str a, Str b);        /* byte order, a shorter prefix first */

@@ -40,6 +40,23 @@ typedef struct {
 /* Disconnects with the reason API_INITIATED_DISCONNECT. From any thread; does not wait. */
 void broker_evict(Broker *broker, const BrokerEviction *eviction);
 
-/* Sends to this client alone, subscribed or not, at QoS 0; who is not connected, or may not receive the topic, gets
- * nothing. Not retained, not seen by rules. From any thread; does not wait; everything is copied. */
-void broker_send_direct(Broker *broker, Str client_id, const BrokerMessage *message);
+typedef enum {
+    DIRECT_SENT,      /* QoS 0: with the kernel, or about to be */
+    DIRECT_CONFIRMED, /* QoS 1: its PUBACK came */
+    DIRECT_TIMED_OUT,
+    DIRECT_NOT_CONNECTED,
+    DIRECT_NOT_ALLOWED, /* the receiver lacks iot:Receive */
+    DIRECT_WINDOW_FULL, /* as many messages as it may have unacknowledged */
+} BrokerDirectResult;
+
+typedef struct {
+    Str client_id;
+    BrokerMessage message; /* qos 1: waits for the PUBACK; done and ctx of it are not used */
+    int64_t timeout_s;
+    void (*done)(void *ctx, BrokerDirectResult result); /* once, on any thread */
+    void *ctx;
+} BrokerDirect;
+
+/* Sends to this client alone, subscribed or not. Not retained, not queued, not seen by rules. From any thread; does
+ * not wait; everything is copied. */
+void broker_send_direct(Broker *broker, const BrokerDirect *direct);

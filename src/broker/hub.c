@@ -286,7 +286,7 @@ BrokerFigures broker_figures(Broker *b) {
                         .queued = atomic_load(&c->queued),
                         .denied = atomic_load(&c->denied) };
     pthread_mutex_lock(&b->spaces_lock);
-    map_each(&b->spaces, slot) {
+    map_each (&b->spaces, slot) {
         Space *space = slot->value;
         pthread_mutex_lock(&space->sessions_lock);
         f.sessions += space->sessions.count;

@@ -50,7 +50,10 @@ static Inflight *window_take(Session *s) {
 }
 
 static void window_clear(Session *s) {
-    for (size_t i = 0; i < s->inflight_n; i++) store_message_forget(s->inflight[i].op);
+    for (size_t i = 0; i < s->inflight_n; i++) {
+        store_message_forget(s->inflight[i].op);
+        if (s->inflight[i].confirm) confirm_done(s->inflight[i].confirm, false);
+    }
     free(s->inflight);
     s->inflight = NULL;
     s->inflight_n = s->inflight_cap = 0;
@@ -139,6 +142,18 @@ void session_deliver(Shard *shard, Session *s, Message *m, uint8_t qos, bool ret
     transmit(shard, s, m, 0, 0, retain, last);
 }
 
+bool session_send_direct(Shard *shard, Session *s, Message *m, struct Confirm *confirm) {
+    if (!m->qos) {
+        transmit(shard, s, m, 0, 0, false, true);
+        return true;
+    }
+    if (window_full(s)) return false;
+    Inflight *f = window_take(s);
+    f->confirm = confirm;
+    transmit(shard, s, m, 1, f->packet_id, false, true);
+    return true;
+}
+
 bool session_acked(Shard *shard, Session *s, uint16_t packet_id) {
     size_t i = 0;
     while (i < s->inflight_n && s->inflight[i].packet_id != packet_id) i++;
@@ -147,6 +162,7 @@ bool session_acked(Shard *shard, Session *s, uint16_t packet_id) {
     memmove(s->inflight + i, s->inflight + i + 1, (s->inflight_n - i - 1) * sizeof f);
     s->inflight_n--;
     if (f.seq) store_message_acked(shard, s, f.seq, f.op);
+    if (f.confirm) confirm_done(f.confirm, true);
     return true;
 }
 

@@ -78,6 +78,9 @@ void session_note_overlaps(Session *s);
 void session_deliver(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain, bool last);
 /* The subscriber acknowledged. false: no such packet id is under way. */
 bool session_acked(Shard *shard, Session *s, uint16_t packet_id);
+/* A message for this session alone, outside of its subscriptions and queue. false: its window is full. */
+bool session_send_direct(Shard *shard, Session *s, Message *m, struct Confirm *confirm);
+void confirm_done(struct Confirm *c, bool came);
 /* Sends on what waits: from memory, or a page from the store. */
 void session_pump(Shard *shard, Session *s);
 /* Saves the record of a kept session; done may be NULL. */

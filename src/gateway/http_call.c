@@ -50,6 +50,7 @@ static void answered(Task *task, Reactor *r) {
 /* On any thread: when the commit is done and nothing holds the answer. */
 static void answer(Call *c) {
     HttpCall *h = (HttpCall *)((char *)c - offsetof(HttpCall, call));
+    if (h->result == OK && c->failure.error) h->result = ERR_API; /* what came after the commit failed */
     if (h->kind == CALL_OPERATION) api_answer(c, h->result, h->out, &h->response);
     h->task.run = answered;
     reactor_post(h->reactor, &h->task);

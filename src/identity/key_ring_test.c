@@ -73,7 +73,7 @@ static void change(World *w, const AccessKey *key, bool delete) {
     Txn *txn;
     assert_int_equal(txn_begin(w->store, &txn), OK);
     Err e = delete ? access_key_delete(txn, key->id) : access_key_put(txn, key);
-    assert_true(e == OK || (delete && e == ERR_NOT_FOUND));
+    assert_true(e == OK || (delete &&e == ERR_NOT_FOUND));
     assert_int_equal(txn_commit(txn, true), OK);
     keyring_changed(w->ring, key->id);
 }

@@ -34,7 +34,8 @@ static void notify(const char *state) {
     memcpy(a.sun_path, path, strlen(path));
     if (a.sun_path[0] == '@') a.sun_path[0] = 0;
     socklen_t n = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-    if (sendto(fd, state, strlen(state), 0, (struct sockaddr *)&a, n) < 0) fprintf(stderr, "starling: NOTIFY_SOCKET: %s\n", strerror(errno));
+    if (sendto(fd, state, strlen(state), 0, (struct sockaddr *)&a, n) < 0)
+        fprintf(stderr, "starling: NOTIFY_SOCKET: %s\n", strerror(errno));
     close(fd);
 }
 
@@ -61,10 +62,11 @@ static Err write_ready(const Server *s) {
 }
 
 static void say_ready(const Server *s) {
-    log_line(&s->log, LOG_INFO, "ready mqtt_port=%d https_port=%d plain_port=%d data=%s pid=%d", s->mqtt_port, s->https_port,
-             s->plain_port, s->settings.data, getpid());
+    log_line(&s->log, LOG_INFO, "ready mqtt_port=%d https_port=%d plain_port=%d data=%s pid=%d", s->mqtt_port,
+             s->https_port, s->plain_port, s->settings.data, getpid());
     if (isatty(STDERR_FILENO))
-        fprintf(stderr, "starling is ready. In another terminal: eval \"$(starling env --data %s)\"\n", s->settings.data);
+        fprintf(stderr, "starling is ready. In another terminal: eval \"$(starling env --data %s)\"\n",
+                s->settings.data);
 }
 
 static void wait_for_signal(void) {
@@ -109,7 +111,8 @@ int command_serve(int argc, char **argv) {
         return 1;
     }
     server_run(s);
-    if (write_ready(s) != OK) fprintf(stderr, "starling serve: cannot write %s/ready.json: %s\n", settings.data, strerror(errno));
+    if (write_ready(s) != OK)
+        fprintf(stderr, "starling serve: cannot write %s/ready.json: %s\n", settings.data, strerror(errno));
     say_ready(s);
     notify("READY=1");
     wait_for_signal();

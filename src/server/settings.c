@@ -20,13 +20,16 @@ typedef struct {
 } Setting;
 
 #define AT(member) offsetof(Settings, member)
-#define LIMIT(name, kind, member, most, help) { name, kind, AT(limits.member), 0, most, help }
+#define LIMIT(name, kind, member, most, help)                                                                          \
+    { name, kind, AT(limits.member), 0, most, help }
 
 static const Setting TABLE[] = {
     { "data", TEXT, AT(data), 0, 0, "folder of everything that is kept" },
     { "listen", TEXT, AT(listen), 0, 0, "address to listen on; * for all" },
-    { "mqtt-port", NUMBER, AT(mqtt_port), -1, 65535, "TLS port that DescribeEndpoint's clients use for MQTT; 0 picks one" },
-    { "https-port", NUMBER, AT(https_port), -2, 65535, "TLS port of the API; default 443, or 8443 where 443 is not allowed" },
+    { "mqtt-port", NUMBER, AT(mqtt_port), -1, 65535,
+      "TLS port that DescribeEndpoint's clients use for MQTT; 0 picks one" },
+    { "https-port", NUMBER, AT(https_port), -2, 65535,
+      "TLS port of the API; default 443, or 8443 where 443 is not allowed" },
     { "plain-port", NUMBER, AT(plain_port), -1, 65535, "MQTT without TLS, on the loopback only; off unless given" },
     { "reactors", NUMBER, AT(reactors), 0, 64, "threads that serve connections; 0: one a core" },
     { "workers", NUMBER, AT(workers), 0, 64, "threads that use the store; 0: one a core" },
@@ -203,6 +206,7 @@ Err settings_read(int argc, char **argv, Arena *arena, Settings *out, Str *why) 
 Str settings_help(Arena *arena) {
     Writer w = writer_in(arena);
     for (size_t i = 0; i < sizeof TABLE / sizeof *TABLE; i++)
-        writer_format(&w, "  --%-34s %s\n", TABLE[i].name, TABLE[i].help[0] ? TABLE[i].help : "AWS's limit of that name");
+        writer_format(&w, "  --%-34s %s\n", TABLE[i].name,
+                      TABLE[i].help[0] ? TABLE[i].help : "AWS's limit of that name");
     return writer_str(&w);
 }

@@ -31,9 +31,9 @@ static void on_event(void *ctx, const BrokerEvent *e) {
     Server *s = ctx;
     LogLevel level = e->success ? LOG_DEBUG : e->level == LOG_INFO ? LOG_INFO : LOG_WARN;
     if (level < s->log.least) return;
-    log_line(&s->log, level, "event=%s status=%s account=%.*s client=%.*s principal=%.*s ip=%.*s topic=%.*s reason=%s", e->event,
-             e->success ? "Success" : "Failure", PS(e->account), PS(e->client_id), PS(e->principal_id), PS(e->source_ip),
-             PS(e->topic), e->reason ? e->reason : "-");
+    log_line(&s->log, level, "event=%s status=%s account=%.*s client=%.*s principal=%.*s ip=%.*s topic=%.*s reason=%s",
+             e->event, e->success ? "Success" : "Failure", PS(e->account), PS(e->client_id), PS(e->principal_id),
+             PS(e->source_ip), PS(e->topic), e->reason ? e->reason : "-");
 }
 
 /* ------------------------------------------------------------------------------------------------ parts */
@@ -66,17 +66,14 @@ static Err open_identity(Server *s, Str *why) {
                          .server_key_file = o->tls_key };
     Err e = issuer_open(&io, &s->arena, &s->env.issuer, why);
     if (e != OK) return e;
-    KeyRingOptions ko = { .store = s->env.store,
-                          .rng = &s->rng,
-                          .data_dir = o->data,
-                          .account = s->env.account,
-                          .now_ms = real_ms() };
+    KeyRingOptions ko = {
+        .store = s->env.store, .rng = &s->rng, .data_dir = o->data, .account = s->env.account, .now_ms = real_ms()
+    };
     e = keyring_open(&ko, &s->arena, &s->env.keys, why);
     if (e != OK) return e;
-    DirectoryOptions dopt = { .store = s->env.store,
-                              .workers = s->env.workers,
-                              .account = s->env.account,
-                              .region = s->env.region };
+    DirectoryOptions dopt = {
+        .store = s->env.store, .workers = s->env.workers, .account = s->env.account, .region = s->env.region
+    };
     s->env.directory = directory_open(&dopt);
     return OK;
 }

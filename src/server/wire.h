@@ -26,7 +26,7 @@ typedef struct Server {
 
 /* Errors: *why says what is wrong and what to do. The reactors do not run yet. */
 NODISCARD Err server_open(Server *s, const Settings *settings, Str *why);
-void server_run(Server *s);  /* starts the reactors */
+void server_run(Server *s); /* starts the reactors */
 void server_close(Server *s);
 
 /* /health, /metrics and, with --test, /_starling/clock and /_starling/reset. */

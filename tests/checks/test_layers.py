@@ -41,6 +41,13 @@ def test_a_service_that_includes_another_fails(tmp_path):
     assert result.stdout.count("thing.c") == 1
 
 
+def test_the_fixture_is_for_tests_alone(tmp_path):
+    line = '#include "services/testing/fixture.h"\n'
+    result = plant(tmp_path, {"services/iot/thing_test.c": line, "services/iot/thing.c": line})
+    assert result.returncode == 1
+    assert "thing.c:1: service iot includes service testing" in result.stdout and "thing_test.c" not in result.stdout
+
+
 def test_an_include_that_is_not_rooted_at_src_fails(tmp_path):
     assert plant(tmp_path, {"net/a.c": '#include "a.h"\n'}).returncode == 1
     assert plant(tmp_path, {"net/a.c": '#include "../base/str.h"\n'}).returncode == 1

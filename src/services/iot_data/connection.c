@@ -89,20 +89,50 @@ Err iot_data_list_subscriptions(Call *c, const IotDataListSubscriptionsIn *in, I
 }
 
 typedef struct {
-    Str client_id;
-    BrokerMessage message;
+    Call *call;
+    BrokerDirect direct;
 } Direct;
 
-static void send_now(Env *env, void *arg) {
-    const Direct *d = arg;
-    broker_send_direct(env->broker, d->client_id, &d->message);
+static const ApiError GATEWAY_TIMEOUT = { .name = STR_INIT("GatewayTimeoutException"),
+                                          .status = 504,
+                                          .message_member = STR_INIT("message") };
+
+/* Reasons: developer guide, "CloudWatch log entries", SendDirectMessage */
+static Err refused(Call *c, BrokerDirectResult result, Str client_id) {
+    switch (result) {
+    case DIRECT_TIMED_OUT:
+        return api_fail(c, &GATEWAY_TIMEOUT, "No PUBACK came in time: DELIVERY_CONFIRMATION_TIMEOUT");
+    case DIRECT_NOT_CONNECTED:
+        return api_fail(c, IOT_DATA_RESOURCE_NOT_FOUND, "Client %.*s is not connected", PS(client_id));
+    case DIRECT_NOT_ALLOWED:
+        return api_fail(c, IOT_DATA_FORBIDDEN,
+                        "Client %.*s may not receive on this topic: RECEIVE_AUTHORIZATION_FAILURE", PS(client_id));
+    case DIRECT_WINDOW_FULL:
+        return api_fail(c, IOT_DATA_THROTTLING,
+                        "Client %.*s has too many unacknowledged messages: RECEIVER_MAX_UNACKED_QOS1_EXCEEDED",
+                        PS(client_id));
+    default: return OK;
+    }
 }
 
-/* With confirmation it would wait up to 15 s for the receiver's PUBACK, which would hold a worker. */
+static void told(void *ctx, BrokerDirectResult result) {
+    Direct *d = ctx;
+    Err e = refused(d->call, result, d->direct.client_id);
+    (void)e; /* the failure stands in the call */
+    call_release(d->call);
+}
+
+static void send_now(Env *env, void *arg) {
+    Direct *d = arg;
+    call_hold(d->call);
+    broker_send_direct(env->broker, &d->direct);
+}
+
+enum { CONFIRM_S_MAX = 15, CONFIRM_S_DEFAULT = 5 };
+
 Err iot_data_send_direct_message(Call *c, const IotDataSendDirectMessageIn *in, IotDataSendDirectMessageOut *out) {
-    if (in->confirmation.v) return ERR_NOT_IMPLEMENTED;
     Direct *d = arena_new(c->arena, Direct);
-    d->client_id = in->client_id;
+    *d = (Direct){ .call = c, .direct = { .client_id = in->client_id, .done = told, .ctx = d } };
     Err e = message_from(c,
                          &(MessageIn){ .topic = in->topic,
                                        .payload = in->payload,
@@ -111,10 +141,15 @@ Err iot_data_send_direct_message(Call *c, const IotDataSendDirectMessageIn *in, 
                                        .content_type = in->content_type,
                                        .response_topic = in->response_topic,
                                        .correlation_data = in->correlation_data },
-                         &d->message);
+                         &d->direct.message);
     if (e != OK) return e;
     if (in->topic.ptr[0] == '$')
         return api_fail(c, IOT_DATA_INVALID_REQUEST, "Invalid topic: %.*s is reserved", PS(in->topic));
+    d->direct.message.qos = in->confirmation.v;
+    d->direct.timeout_s = in->timeout.set ? in->timeout.v : CONFIRM_S_DEFAULT;
+    if (d->direct.timeout_s < 1 || d->direct.timeout_s > CONFIRM_S_MAX)
+        return api_fail(c, IOT_DATA_INVALID_REQUEST, "Invalid timeout: got %lld, expected 1 to %d seconds",
+                        (long long)d->direct.timeout_s, CONFIRM_S_MAX);
     BrokerConnection x;
     e = connection_of(c, in->client_id, &x);
     if (e != OK) return e;
