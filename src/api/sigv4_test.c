@@ -322,7 +322,10 @@ static void what_is_signed_here_verifies_here_and_as_botocore_signs(void **state
         ApiRequest theirs = request_of(&a, &BOTOCORE[i]);
         Str token = http_header(theirs.headers, theirs.headers_n, S("X-Amz-Security-Token"));
         Str want = http_header(theirs.headers, theirs.headers_n, S("Authorization"));
-        if (!want.ptr) continue;
+        if (!want.ptr) {
+            arena_free(&a);
+            continue;
+        }
         HttpHeader plain[HEADERS_MAX];
         ApiRequest rq = theirs;
         rq.headers = plain;
@@ -339,6 +342,20 @@ static void what_is_signed_here_verifies_here_and_as_botocore_signs(void **state
         assert_true(str_eq(added[0].value, str_trim(want)));
         arena_free(&a);
     }
+}
+
+static void a_scope_of_another_region_is_refused_but_for_sts(void **state) {
+    (void)state;
+    Arena a = { 0 };
+    SigV4Fault fault;
+    SigV4 s = { .service = S("iot"), .region = S("eu-west-1") };
+    assert_int_equal(sigv4_check_region(&s, S("eu-west-1"), &a, &fault), OK);
+    assert_int_equal(sigv4_check_region(&s, S("us-east-1"), &a, &fault), ERR_UNAUTHENTICATED);
+    assert_true(str_eq(fault.message, S("Credential should be scoped to a valid region, not 'eu-west-1'. ")));
+    assert_string_equal(fault.code, "InvalidSignatureException");
+    s.service = S("sts");
+    assert_int_equal(sigv4_check_region(&s, S("us-east-1"), &a, &fault), OK);
+    arena_free(&a);
 }
 
 static void a_presigned_token_may_stand_behind_the_signature_on_the_data_plane(void **state) {
@@ -443,6 +460,7 @@ int main(void) {
         cmocka_unit_test(time_counts_to_the_second),
         cmocka_unit_test(a_signature_that_lacks_a_part_is_told_which),
         cmocka_unit_test(what_is_signed_here_verifies_here_and_as_botocore_signs),
+        cmocka_unit_test(a_scope_of_another_region_is_refused_but_for_sts),
         cmocka_unit_test(a_presigned_token_may_stand_behind_the_signature_on_the_data_plane),
         cmocka_unit_test(a_host_signed_without_its_port_is_accepted),
         cmocka_unit_test(the_payload_hash_is_held_against_the_body),

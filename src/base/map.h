@@ -23,5 +23,5 @@ void map_free(Map *m);
 
 /* The table may not change while it is walked. */
 #define map_each(m, slot)                                                                                              \
-    for (MapSlot *slot = (m)->slots, *slot##_end = slot + (m)->cap; slot != slot##_end; slot++)                        \
+    for (MapSlot *slot = (m)->slots, *slot##_end = slot ? slot + (m)->cap : slot; slot != slot##_end; slot++)          \
         if (slot->value)

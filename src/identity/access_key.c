@@ -88,7 +88,7 @@ static AccessKeyRecord to_record(const AccessKey *key) {
                               .policies = { (Str *)(uintptr_t)key->policies, key->policies_n, true },
                               .disabled = key->disabled,
                               .created_ms = key->created_ms,
-                              .expires_ms = key->expires_ms == INT64_MAX ? 0 : key->expires_ms,
+                              .expires_ms = key->expires_ms,
                               .session_token = key->session_token,
                               .role_name = key->role,
                               .certificate_id = key->certificate_id };
@@ -103,7 +103,7 @@ static AccessKey from_record(const AccessKeyRecord *r) {
                         .policies_n = r->policies.n,
                         .disabled = r->disabled,
                         .created_ms = r->created_ms,
-                        .expires_ms = r->expires_ms ? r->expires_ms : INT64_MAX,
+                        .expires_ms = r->expires_ms,
                         .session_token = r->session_token,
                         .role = r->role_name,
                         .certificate_id = r->certificate_id };
@@ -141,21 +141,44 @@ Err access_key_each(Txn *txn, AccessKeyFn *fn, void *ctx) {
     return e == OK ? end : e;
 }
 
-Err access_key_delete_of_certificate(Txn *txn, Str account, Str certificate_id) {
+/* Walks first and deletes afterwards: a walk over what changes is no walk. Takes over the scan; stops at the first
+ * record that `wanted` declines, or at n_max. */
+static Err delete_found(Txn *txn, RecordScan *scan, bool (*wanted)(const AccessKeyRecord *, int64_t), int64_t arg,
+                        size_t n_max, size_t *deleted) {
     Arena a = { 0 };
-    RecordScan *scan;
     AccessKeyRecord record;
     Str *ids = NULL;
     size_t n = 0, cap = 0;
-    Err e = access_key_record_scan_by_certificate(txn, EVERYONE, account, certificate_id, STR_NONE, false, &scan);
-    if (e != OK) return e;
-    while (access_key_record_next(scan, &a, &record)) { /* deleted afterwards: a walk over what changes is no walk */
+    while (n < n_max && access_key_record_next(scan, &a, &record) && wanted(&record, arg)) {
         if (n == cap) ids = mem_grow(ids, (cap = cap * 2 + 8) * sizeof *ids);
         ids[n++] = record.access_key_id;
     }
-    e = record_scan_end(scan);
+    Err e = record_scan_end(scan);
     for (size_t i = 0; e == OK && i < n; i++) e = access_key_delete(txn, ids[i]);
     free(ids);
     arena_free(&a);
+    if (e == OK && deleted) *deleted = n;
     return e;
+}
+
+static bool any(const AccessKeyRecord *record, int64_t arg) {
+    (void)record;
+    (void)arg;
+    return true;
+}
+
+static bool ended(const AccessKeyRecord *record, int64_t before_ms) {
+    return record->expires_ms < before_ms;
+}
+
+Err access_key_delete_of_certificate(Txn *txn, Str account, Str certificate_id) {
+    RecordScan *scan;
+    Err e = access_key_record_scan_by_certificate(txn, EVERYONE, account, certificate_id, STR_NONE, false, &scan);
+    return e == OK ? delete_found(txn, scan, any, 0, SIZE_MAX, NULL) : e;
+}
+
+Err access_key_delete_ended(Txn *txn, int64_t before_ms, size_t n_max, size_t *deleted) {
+    RecordScan *scan;
+    Err e = access_key_record_scan_all_by_expiry(txn, EVERYONE, STR_NONE, false, &scan);
+    return e == OK ? delete_found(txn, scan, ended, before_ms, n_max, deleted) : e;
 }

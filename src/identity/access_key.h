@@ -33,6 +33,8 @@ NODISCARD Err access_key_get(Txn *txn, Str id, Arena *arena, AccessKey *out);
 NODISCARD Err access_key_delete(Txn *txn, Str id); /* Errors: ERR_NOT_FOUND */
 /* Every temporary key issued to the certificate. */
 NODISCARD Err access_key_delete_of_certificate(Txn *txn, Str account, Str certificate_id);
+/* Temporary keys that ended before `before_ms`, at most n_max of them; *deleted says how many. */
+NODISCARD Err access_key_delete_ended(Txn *txn, int64_t before_ms, size_t n_max, size_t *deleted);
 
 /* Every key there is, in the order of their ids. fn's key lives until it returns. Errors: fn's, too, which stops it */
 typedef Err AccessKeyFn(void *ctx, const AccessKey *key);

@@ -241,11 +241,13 @@ static void entry_done(Job *job, Err e) {
     x->scratch = (Arena){ 0 };
     x->loading = false;
     x->tries = 0;
-    interests_unlink(&d->interests, &x->links);
     if (answer.principal) {
-        principal_retain(answer.principal); /* ours, until the listener has been told */
-        interests_link(&d->interests, &x->links, &x->names, x);
-        evict_idle(d);
+        principal_retain(answer.principal);     /* ours, until the listener has been told */
+        if (!links_are(&x->links, &x->names)) { /* mostly they are: what changed is what a name stands for */
+            interests_unlink(&d->interests, &x->links);
+            interests_link(&d->interests, &x->links, &x->names, x);
+        }
+        if (!old) evict_idle(d);
     } else {
         entry_remove(d, x);
     }

@@ -65,6 +65,13 @@ void interests_unlink(Interests *in, Links *links) {
     *links = (Links){ 0 };
 }
 
+bool links_are(const Links *links, const Names *names) {
+    if (links->n != names->n) return false;
+    for (size_t n = 0; n < links->n; n++)
+        if (!str_eq(links->items[n].interest->key, names->items[n].key)) return false;
+    return true;
+}
+
 Link *interests_find(const Interests *in, const Name *name) {
     const Interest *i = map_get_hashed(&in->map, name->key, name->hash);
     return i ? i->first : NULL;

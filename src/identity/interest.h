@@ -42,5 +42,7 @@ typedef struct {
 
 void interests_link(Interests *in, Links *links, const Names *names, void *owner); /* links must be empty */
 void interests_unlink(Interests *in, Links *links);                                /* and empties it */
-Link *interests_find(const Interests *in, const Name *name);                       /* the first of its list, or NULL */
-void interests_free(Interests *in);                                                /* all must be unlinked */
+/* Whether they stand for these names, in this order. */
+bool links_are(const Links *links, const Names *names);
+Link *interests_find(const Interests *in, const Name *name); /* the first of its list, or NULL */
+void interests_free(Interests *in);                          /* all must be unlinked */

@@ -275,22 +275,40 @@ void keyring_changed(KeyRing *ring, Str id) {
     arena_free(&arena);
 }
 
-void keyring_certificate_gone(KeyRing *ring, Str account, Str certificate_id) {
-    if (!certificate_id.len) return;
+/* Which entries go. */
+typedef struct {
+    Str account, certificate_id; /* ptr NULL: by time */
+    int64_t real_ms;
+} Doomed;
+
+static bool doomed(const AccessKey *key, const Doomed *d) {
+    if (!d->certificate_id.ptr) return key->expires_ms <= d->real_ms;
+    return str_eq(key->certificate_id, d->certificate_id) && str_eq(key->account, d->account);
+}
+
+static void remove_all(KeyRing *ring, const Doomed *d) {
+    Arena a = { 0 };
     pthread_mutex_lock(&ring->changing);
-    for (;;) {
-        Entry *found = NULL;
-        pthread_rwlock_wrlock(&ring->lock);
-        map_each (&ring->entries, slot) {
-            Entry *entry = slot->value;
-            if (str_eq(entry->key.certificate_id, certificate_id) && str_eq(entry->key.account, account)) found = entry;
-        }
-        if (found) map_remove(&ring->entries, found->key.id);
-        pthread_rwlock_unlock(&ring->lock);
-        if (!found) break;
-        entry_free(found);
+    pthread_rwlock_wrlock(&ring->lock);
+    Entry **found = arena_array(&a, Entry *, ring->entries.count + 1);
+    size_t n = 0;
+    map_each (&ring->entries, slot) {
+        Entry *entry = slot->value;
+        if (doomed(&entry->key, d)) found[n++] = entry;
     }
+    for (size_t i = 0; i < n; i++) map_remove(&ring->entries, found[i]->key.id);
+    pthread_rwlock_unlock(&ring->lock);
     pthread_mutex_unlock(&ring->changing);
+    for (size_t i = 0; i < n; i++) entry_free(found[i]);
+    arena_free(&a);
+}
+
+void keyring_certificate_gone(KeyRing *ring, Str account, Str certificate_id) {
+    if (certificate_id.len) remove_all(ring, &(Doomed){ .account = account, .certificate_id = certificate_id });
+}
+
+void keyring_forget_ended(KeyRing *ring, int64_t real_ms) {
+    remove_all(ring, &(Doomed){ .real_ms = real_ms });
 }
 
 static int by_id(const void *a, const void *b) {

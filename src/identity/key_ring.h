@@ -35,6 +35,8 @@ const Principal *keyring_principal(KeyRing *ring, Str id);
 
 /* After a commit: what the store holds under this id counts from now on. Thread: not a reactor. */
 void keyring_changed(KeyRing *ring, Str id);
+/* Forgets temporary keys that have ended (access_key_delete_ended does it in the store). */
+void keyring_forget_ended(KeyRing *ring, int64_t real_ms);
 /* At once, and only in memory: the certificate was revoked, deactivated or deleted. */
 void keyring_certificate_gone(KeyRing *ring, Str account, Str certificate_id);
 

@@ -210,6 +210,32 @@ static void a_temporary_key_needs_its_token_and_dies_on_time_or_with_its_certifi
     txn_abort(txn);
 }
 
+static void keys_that_have_ended_are_forgotten_and_no_other(void **state) {
+    World *w = *state;
+    AccessKey old = new_key(w, S("a"), NOW_MS - 1), young = new_key(w, S("b"), NOW_MS + 1),
+              lasting = new_key(w, S("c"), INT64_MAX);
+    change(w, &old, false);
+    change(w, &young, false);
+    change(w, &lasting, false);
+    AccessKey *keys;
+    assert_int_equal(keyring_list(w->ring, STR_NONE, &w->arena, &keys), 4);
+    keyring_forget_ended(w->ring, NOW_MS);
+    assert_int_equal(keyring_list(w->ring, STR_NONE, &w->arena, &keys), 3);
+    assert_false(keyring_alive(w->ring, old.id, 0));
+    Txn *txn;
+    size_t deleted = 0;
+    AccessKey got;
+    assert_int_equal(txn_begin(w->store, &txn), OK);
+    assert_int_equal(access_key_delete_ended(txn, NOW_MS, 10, &deleted), OK);
+    assert_int_equal(deleted, 1);
+    assert_int_equal(access_key_get(txn, old.id, &w->arena, &got), ERR_NOT_FOUND);
+    assert_int_equal(access_key_get(txn, lasting.id, &w->arena, &got), OK);
+    assert_true(got.expires_ms == INT64_MAX);
+    assert_int_equal(access_key_delete_ended(txn, INT64_MAX, 10, &deleted), OK);
+    assert_int_equal(deleted, 1); /* the young one */
+    txn_abort(txn);
+}
+
 static void what_is_not_allowed_in_a_key_is_said(void **state) {
     World *w = *state;
     Str nonsense = S("{\"Version\":\"2012-10-17\"}");
@@ -300,6 +326,7 @@ int main(void) {
         T(a_directory_that_cannot_be_written_is_named_and_no_key_is_stored),
         T(a_key_counts_from_its_making_to_its_end),
         T(a_temporary_key_needs_its_token_and_dies_on_time_or_with_its_certificate),
+        T(keys_that_have_ended_are_forgotten_and_no_other),
         T(what_is_not_allowed_in_a_key_is_said),
         T(a_listing_is_sorted_and_tells_no_secret),
         T(keys_may_change_while_requests_come),
