@@ -5,6 +5,7 @@
 
 #include "api/call.h"
 #include "broker/limits.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "store/worker.h"
 

@@ -182,12 +182,12 @@ void broker_evict(Broker *b, const BrokerEviction *e) {
 }
 
 /* A direct message that waits for its PUBACK. It is told once: by the PUBACK, by its timer or by the session's end. */
-typedef struct Confirm {
+struct Confirm {
     Timer timer;
     bool told;
     void (*done)(void *ctx, BrokerDirectResult result);
     void *ctx;
-} Confirm;
+};
 
 static void tell(Confirm *c, BrokerDirectResult result) {
     if (c->told) return;

@@ -142,7 +142,7 @@ void session_deliver(Shard *shard, Session *s, Message *m, uint8_t qos, bool ret
     transmit(shard, s, m, 0, 0, retain, last);
 }
 
-bool session_send_direct(Shard *shard, Session *s, Message *m, struct Confirm *confirm) {
+bool session_send_direct(Shard *shard, Session *s, Message *m, Confirm *confirm) {
     if (!m->qos) {
         transmit(shard, s, m, 0, 0, false, true);
         return true;

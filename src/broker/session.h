@@ -8,6 +8,8 @@
 #include "broker/store_op.h"
 #include "mqtt/packet.h"
 
+typedef struct Confirm Confirm; /* connection.c */
+
 typedef struct {
     uint16_t packet_id;
     uint64_t seq;  /* in the store; 0: it is not there */
@@ -79,8 +81,8 @@ void session_deliver(Shard *shard, Session *s, Message *m, uint8_t qos, bool ret
 /* The subscriber acknowledged. false: no such packet id is under way. */
 bool session_acked(Shard *shard, Session *s, uint16_t packet_id);
 /* A message for this session alone, outside of its subscriptions and queue. false: its window is full. */
-bool session_send_direct(Shard *shard, Session *s, Message *m, struct Confirm *confirm);
-void confirm_done(struct Confirm *c, bool came);
+bool session_send_direct(Shard *shard, Session *s, Message *m, Confirm *confirm);
+void confirm_done(Confirm *c, bool came);
 /* Sends on what waits: from memory, or a page from the store. */
 void session_pump(Shard *shard, Session *s);
 /* Saves the record of a kept session; done may be NULL. */
