@@ -22,9 +22,13 @@
  * A load must not miss a change that is committed while it reads, even one to a name that it learns only by reading.
  * Every change gets a number and its name's hash is kept in a ring; a load notes the number when it is given to the
  * workers (its transaction begins after that), and when it is done and one of the names that it read stands in the
- * ring with a later number, it loads again. When the ring has gone round meanwhile, it does so to be sure. */
+ * ring with a later number, it loads again. When the ring has gone round meanwhile, it does so to be sure.
+ *
+ * A policy may be that of all devices. So that one device's revocation, a connect or an API call does not wait behind
+ * a hundred thousand loads, those of a shared name are given to the workers BULK_MAX at a time; the others wait in
+ * `pending`, out of which a change of the certificate itself or a lookup takes its entry at once. */
 
-enum { RING = 1024, IDLE_DEFAULT = 10000, POLICIES_KEPT = 4096, EVICT_LOOK = 8, TRIES = 4 };
+enum { RING = 1024, IDLE_DEFAULT = 10000, POLICIES_KEPT = 4096, EVICT_LOOK = 8, TRIES = 4, BULK_MAX = 512 };
 
 typedef struct Waiter {
     struct Waiter *next;
@@ -39,6 +43,9 @@ typedef struct Entry {
     Str account, id;
     Principal *principal; /* NULL until loaded */
     bool loading;
+    bool pending; /* loading, and not with the workers yet: in the directory's list */
+    bool bulk;    /* counted in bulk_loading */
+    struct Entry *pending_next, *pending_prev;
     uint64_t since; /* number of the last change when the load was given to the workers */
     int tries;
     Waiter *waiters;
@@ -60,6 +67,8 @@ struct Directory {
     pthread_mutex_t lock;        /* guards what follows, and the entries but for what a load makes */
     Map entries;
     Entry *newest, *oldest;
+    Entry *pending_first, *pending_last;
+    int bulk_loading;
     Interests interests;
     uint64_t ring[RING];
 };
@@ -210,10 +219,58 @@ static void answer_waiters(Waiter *waiters, const DirectoryAnswer *answer) {
     }
 }
 
-/* Under the lock. */
-static void load_begin(Directory *d, Entry *x) {
+/* Entries on their way to the workers, once the lock is given back. */
+typedef struct {
+    Entry *first;
+} Batch;
+
+/* Under the lock. Nobody else touches the job of an entry that is loading and not with the workers. */
+static void load_begin(Directory *d, Entry *x, Batch *batch) {
     x->loading = true;
     x->since = atomic_load_explicit(&d->generation, memory_order_relaxed);
+    x->job.next = batch->first ? &batch->first->job : NULL;
+    batch->first = x;
+}
+
+static void load_later(Directory *d, Entry *x) {
+    x->loading = x->pending = true;
+    x->pending_next = NULL;
+    x->pending_prev = d->pending_last;
+    if (d->pending_last)
+        d->pending_last->pending_next = x;
+    else
+        d->pending_first = x;
+    d->pending_last = x;
+}
+
+static void pending_take(Directory *d, Entry *x, Batch *batch) {
+    if (x->pending_prev)
+        x->pending_prev->pending_next = x->pending_next;
+    else
+        d->pending_first = x->pending_next;
+    if (x->pending_next)
+        x->pending_next->pending_prev = x->pending_prev;
+    else
+        d->pending_last = x->pending_prev;
+    x->pending = false;
+    load_begin(d, x, batch);
+}
+
+static void pending_fill(Directory *d, Batch *batch) {
+    while (d->pending_first && d->bulk_loading < BULK_MAX) {
+        d->pending_first->bulk = true;
+        d->bulk_loading++;
+        pending_take(d, d->pending_first, batch);
+    }
+}
+
+/* Without the lock. */
+static void batch_submit(Directory *d, Batch *batch) {
+    for (Entry *x = batch->first, *next; x; x = next) {
+        next = (Entry *)x->job.next;
+        x->job.next = NULL;
+        workers_submit(d->options.workers, &x->job);
+    }
 }
 
 static void entry_done(Job *job, Err e) {
@@ -221,12 +278,16 @@ static void entry_done(Job *job, Err e) {
     Directory *d = x->d;
     pthread_mutex_lock(&d->lock);
     bool again = e == OK ? changed_since(d, &x->names, x->since) : ++x->tries < TRIES;
+    Batch batch = { 0 };
     if (again) {
-        load_begin(d, x);
+        load_begin(d, x, &batch);
         pthread_mutex_unlock(&d->lock);
-        workers_submit(d->options.workers, &x->job);
+        batch_submit(d, &batch);
         return;
     }
+    d->bulk_loading -= x->bulk;
+    x->bulk = false;
+    pending_fill(d, &batch);
     if (e != OK) {
         principal_release(x->made.principal);
         x->made = refused(e, "INTERNAL_SERVER_ERROR", NULL);
@@ -252,6 +313,7 @@ static void entry_done(Job *job, Err e) {
         entry_remove(d, x);
     }
     pthread_mutex_unlock(&d->lock);
+    batch_submit(d, &batch);
 
     if (old && d->listener) d->listener(d->listener_ctx, x->account, x->id, answer.principal);
     answer_waiters(waiters, &answer);
@@ -281,10 +343,13 @@ Err directory_certificate(Directory *d, Str account, Str fingerprint, DirectoryD
     Waiter *w = mem_new(sizeof *w);
     *w = (Waiter){ .next = x->waiters, .done = done, .ctx = ctx };
     x->waiters = w;
-    bool submit = !x->loading;
-    if (submit) load_begin(d, x);
+    Batch batch = { 0 };
+    if (x->pending)
+        pending_take(d, x, &batch);
+    else if (!x->loading)
+        load_begin(d, x, &batch);
     pthread_mutex_unlock(&d->lock);
-    if (submit) workers_submit(d->options.workers, &x->job);
+    batch_submit(d, &batch);
     return ERR_AGAIN;
 }
 
@@ -297,24 +362,23 @@ const Principal *directory_plain(Directory *d) {
 static void changed(Directory *d, InterestKind kind, Str account, Str name) {
     Arena arena = { .block_bytes = 512 };
     Name n = interest_name(kind, account, name, &arena);
-    Entry *first = NULL;
+    Batch batch = { 0 };
     pthread_mutex_lock(&d->lock);
     uint64_t number = atomic_load_explicit(&d->generation, memory_order_relaxed) + 1;
     d->ring[number % RING] = n.hash;
     atomic_store_explicit(&d->generation, number, memory_order_release);
     for (Link *l = interests_find(&d->interests, &n); l; l = l->next) {
         Entry *x = l->owner;
+        if (x->pending && kind == INTEREST_CERTIFICATE) pending_take(d, x, &batch);
         if (x->loading) continue; /* it looks at the ring when it is done */
-        load_begin(d, x);
-        x->job.next = first ? &first->job : NULL; /* nobody else touches the job now */
-        first = x;
+        if (kind == INTEREST_CERTIFICATE)
+            load_begin(d, x, &batch);
+        else
+            load_later(d, x);
     }
+    pending_fill(d, &batch);
     pthread_mutex_unlock(&d->lock);
-    for (Entry *x = first, *next; x; x = next) {
-        next = (Entry *)x->job.next;
-        x->job.next = NULL;
-        workers_submit(d->options.workers, &x->job);
-    }
+    batch_submit(d, &batch);
     arena_free(&arena);
 }
 

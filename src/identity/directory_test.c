@@ -325,6 +325,48 @@ static void a_change_replaces_the_snapshot_of_whom_it_concerns(void **state) {
     principal_release(other);
 }
 
+/* More than are given to the workers at a time: each is told, none twice, and a lookup in between has it new. */
+static void a_policy_of_all_reaches_all(void **state) {
+    Fixture *f = *state;
+    enum { MANY = 1500 };
+    Str ids[MANY]; /* of one certificate's text: the directory goes by what is registered */
+    Txn *t = begin(f);
+    for (int i = 0; i < MANY; i++) {
+        ids[i] = str_format(&f->arena, "%064x", i);
+        Str arn = str_format(&f->arena, "arn:aws:iot:us-east-1:123456789012:cert/%.*s", PS(ids[i]));
+        assert_int_equal(certificate_record_put(t, TENANT,
+                                                &(CertificateRecord){ .certificate_id = ids[i],
+                                                                      .certificate_pem = f->pem[0],
+                                                                      .status = S("ACTIVE"),
+                                                                      .mode = S("DEFAULT") }),
+                         OK);
+        assert_int_equal(
+            policy_attachment_record_put(t, TENANT, &(PolicyAttachmentRecord){ .target = arn, .policy_name = S("p0") }),
+            OK);
+    }
+    commit(t, OK);
+    put_policy(f, 0, 0);
+    const Principal **held = mem_new(MANY * sizeof *held);
+    for (int i = 0; i < MANY; i++) held[i] = look(f, ids[i], NULL).principal;
+    put_policy(f, 0, 1);
+    directory_policy_changed(f->directory, TENANT.account, S("p0"));
+    for (int i = MANY - 1; i >= 0; i -= 100) {
+        const Principal *now = look(f, ids[i], NULL).principal;
+        assert_true(may_publish(now, 0, 1) && !may_publish(now, 0, 0));
+        principal_release(now);
+    }
+    hear_calls(&f->heard, MANY);
+    for (int i = 0; i < MANY; i++) {
+        bool at_once;
+        const Principal *now = look(f, ids[i], &at_once).principal;
+        assert_true(at_once && may_publish(now, 0, 1));
+        principal_release(now);
+        principal_release(held[i]);
+    }
+    assert_int_equal(f->heard.calls, MANY);
+    free(held);
+}
+
 static void a_policy_in_the_store_that_is_none_denies_all(void **state) {
     Fixture *f = *state;
     put_certificate(f, 0, S("ACTIVE"));
@@ -525,6 +567,7 @@ int main(void) {
         DIRECTORY_TEST(who_is_not_active_is_told_why),
         DIRECTORY_TEST(a_principal_has_what_certificate_things_and_groups_give),
         DIRECTORY_TEST(a_change_replaces_the_snapshot_of_whom_it_concerns),
+        DIRECTORY_TEST(a_policy_of_all_reaches_all),
         DIRECTORY_TEST(a_policy_in_the_store_that_is_none_denies_all),
         DIRECTORY_TEST(an_expired_certificate_is_refused),
         DIRECTORY_TEST(idle_principals_go_and_held_ones_stay),

@@ -95,7 +95,7 @@ static void write_field(Writer *w, const RecordField *f, const void *at) {
     }
     case FIELD_MAP: {
         const StrMap *map = at;
-        if (map->n || map->set) write_items(w, f, &map->items->key, map->n * 2);
+        if (map->n || map->set) write_items(w, f, (const Str *)(const void *)map->items, map->n * 2);
         return;
     }
     }
