@@ -12,8 +12,9 @@ typedef struct Confirm Confirm; /* connection.c */
 
 typedef struct {
     uint16_t packet_id;
-    uint64_t seq;  /* in the store; 0: it is not there */
-    MessageOp *op; /* its write while that is under way; NULL: done, or none */
+    uint64_t seq;     /* in the store; 0: it is not there */
+    MessageOp *op;    /* its write while that is under way; NULL: done, or none */
+    Confirm *confirm; /* a direct message: who waits for the PUBACK */
 } Inflight;
 
 /* A QoS 1 message that waits for room in the window, of a session that is not kept. */
