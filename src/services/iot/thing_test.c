@@ -29,10 +29,10 @@ static void expect_error(Fixture *f, Err e, const char *error, const char *messa
 }
 
 /* pairs: name, value, …, NULL */
-static IotAttributePayload *attributes(Fixture *f, bool merge, ...) {
+static IotAttributePayload *attributes(Fixture *f, int merge, ...) {
     IotAttributePayload *p = arena_new(&f->arena, IotAttributePayload);
     *p = (IotAttributePayload){ .attributes = { arena_array(&f->arena, StrPair, 64), 0, true },
-                                .merge = { true, merge } };
+                                .merge = { true, merge != 0 } };
     va_list args;
     va_start(args, merge);
     for (const char *name; (name = va_arg(args, const char *));)
