@@ -7,7 +7,7 @@ enum { ATTRIBUTES_BYTES_MAX = 47 * 1024, TAGS_MAX = 50 }; /* Source: AWS IoT Cor
 
 static Err found(Call *c, Err e, const char *kind, Str name) {
     if (e != ERR_NOT_FOUND) return e;
-    return api_fail(c, IOT_RESOURCE_NOT_FOUND, "%s %.*s not found", kind, PS(name));
+    return api_fail(c, IOT_RESOURCE_NOT_FOUND, "%s %.*s cannot be found.", kind, PS(name));
 }
 
 Err thing_need(Call *c, Str name, ThingRecord *out) {

@@ -167,7 +167,7 @@ static void a_thing_is_not_deleted_while_a_principal_is_attached(void **state) {
     assert_int_equal(FIXTURE_CALL(f, "DeleteThing", &in, (IotDeleteThingOut *)NULL), OK);
     IotDescribeThingIn describe_in = { .thing_name = S("lamp") };
     expect_error(f, FIXTURE_CALL(f, "DescribeThing", &describe_in, (IotDescribeThingOut *)NULL),
-                 "ResourceNotFoundException", "Thing lamp not found");
+                 "ResourceNotFoundException", "Thing lamp cannot be found.");
 }
 
 /* The names of all pages, joined. */
@@ -221,7 +221,7 @@ static void things_are_listed_by_type_and_attribute_in_pages(void **state) {
 
 static void a_deprecated_type_takes_no_things_until_it_is_undone(void **state) {
     Fixture *f = *state;
-    expect_error(f, create(f, "lamp", "T", NULL), "ResourceNotFoundException", "Thing type T not found");
+    expect_error(f, create(f, "lamp", "T", NULL), "ResourceNotFoundException", "Thing type T cannot be found.");
     create_type(f, "T");
     assert_int_equal(deprecate(f, "T", false), OK);
     expect_error(f, create(f, "lamp", "T", NULL), "InvalidRequestException",
