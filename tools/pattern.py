@@ -30,6 +30,9 @@ def translate(java):
             value = int(code[1], 16)
             out.append("" if 0xD800 <= value <= 0xDFFF else rf"\x{{{value:X}}}")
             i += code.end()
+        elif depth and re.match(r"\\[wWdDsS]-[^]]", rest):
+            out.append(rest[:2] + "\\-")  # Java takes the hyphen behind a class as itself, PCRE2 as a broken range
+            i += 3
         elif rest.startswith("\\"):
             out.append(rest[:2])
             i += 2

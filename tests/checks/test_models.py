@@ -49,6 +49,7 @@ def test_types_and_constants_keep_the_words_of_aws():
     ("[a-z]+", r"\A(?:[a-z]+)\z"), (r"[\p{Graph}\x20]*", r"\A(?:[!-~\x20]*)\z"), (r"\p{Upper}", r"\A(?:[A-Z])\z"),
     (r"\P{Digit}", r"\A(?:[^0-9])\z"), (r"[^\p{C}]+", r"\A(?:[^\p{C}]+)\z"), (r"\u0041", r"\A(?:\x{41})\z"),
     (r"[\uD800\uDC00-\uDBFF\uDFFF]", r"\A(?:[\x{10000}-\x{10FFFF}])\z"), (r"a|b", r"\A(?:a|b)\z"), (r"\[x\]", r"\A(?:\[x\])\z"),
+    (r"[\w- ]", r"\A(?:[\w\- ])\z"), (r"[\w-]", r"\A(?:[\w-])\z"),
 ])
 def test_patterns_of_java_become_anchored_patterns_of_pcre2(java, pcre):
     assert translate(java) == pcre
