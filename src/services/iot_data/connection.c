@@ -93,15 +93,11 @@ typedef struct {
     BrokerDirect direct;
 } Direct;
 
-static const ApiError GATEWAY_TIMEOUT = { .name = STR_INIT("GatewayTimeoutException"),
-                                          .status = 504,
-                                          .message_member = STR_INIT("message") };
-
 /* Reasons: developer guide, "CloudWatch log entries", SendDirectMessage */
 static Err refused(Call *c, BrokerDirectResult result, Str client_id) {
     switch (result) {
     case DIRECT_TIMED_OUT:
-        return api_fail(c, &GATEWAY_TIMEOUT, "No PUBACK came in time: DELIVERY_CONFIRMATION_TIMEOUT");
+        return api_fail(c, IOT_DATA_GATEWAY_TIMEOUT, "No PUBACK came in time: DELIVERY_CONFIRMATION_TIMEOUT");
     case DIRECT_NOT_CONNECTED:
         return api_fail(c, IOT_DATA_RESOURCE_NOT_FOUND, "Client %.*s is not connected", PS(client_id));
     case DIRECT_NOT_ALLOWED:
