@@ -41,7 +41,7 @@ typedef struct Call {
     /* The answer waits for these: see call_hold. */
     _Atomic int holds;
     void (*answer)(struct Call *c);
-    bool validate_replies;       /* tests: an answer that breaks its model becomes a 500 that says how */
+    bool validate_replies; /* tests: an answer that breaks its model becomes a 500 that says how */
 } Call;
 
 static inline Tenant call_tenant(const Call *c) {
