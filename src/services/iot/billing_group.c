@@ -7,7 +7,8 @@ enum { PAGE_MAX = 250, PAGE_DEFAULT = 100 };
 
 static Err need(Call *c, Str name, BillingGroupRecord *out) {
     Err e = billing_group_record_get(c->txn, call_tenant(c), name, c->arena, out);
-    return e == ERR_NOT_FOUND ? api_fail(c, IOT_RESOURCE_NOT_FOUND, "Billing group %.*s cannot be found.", PS(name)) : e;
+    return e == ERR_NOT_FOUND ? api_fail(c, IOT_RESOURCE_NOT_FOUND, "Billing group %.*s cannot be found.", PS(name))
+                              : e;
 }
 
 /* Idempotent: the same name with the same description succeeds. */
