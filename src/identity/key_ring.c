@@ -29,6 +29,7 @@ struct KeyRing {
     pthread_mutex_t changing;
     pthread_rwlock_t lock;
     Map entries; /* by id */
+    Str region;  /* borrowed from who opened; ptr NULL: any */
 };
 
 static void entry_free(Entry *entry) {
@@ -178,6 +179,7 @@ static Err make_first(KeyRing *ring, const KeyRingOptions *options, Arena *arena
 Err keyring_open(const KeyRingOptions *options, Arena *arena, KeyRing **out, Str *why) {
     KeyRing *ring = mem_new(sizeof *ring);
     ring->store = options->store;
+    ring->region = options->region;
     ring->signing = sigv4_keys_new();
     pthread_mutex_init(&ring->changing, NULL);
     pthread_rwlock_init(&ring->lock, NULL);
@@ -234,6 +236,7 @@ Err keyring_authenticate(KeyRing *ring, const ApiRequest *rq, int64_t real_ms, A
     Err e = sigv4_parse(rq, real_ms, arena, &s, fault);
     if (e != OK) return e;
     *sig = s;
+    if (ring->region.ptr && (e = sigv4_check_region(&s, ring->region, arena, fault)) != OK) return e;
     pthread_rwlock_rdlock(&ring->lock);
     const Entry *entry = map_get(&ring->entries, s.access_key);
     e = check(ring, entry, &s, rq, real_ms, arena, fault);

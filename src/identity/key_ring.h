@@ -12,6 +12,7 @@ typedef struct {
     Rng *rng;
     const char *data_dir; /* where the first key is written to `credentials`; NULL: nowhere */
     Str account;          /* of the first key, whose user is "admin" and may do all */
+    Str region;           /* that signatures must be scoped to; STR_NONE: any */
     int64_t now_ms;
 } KeyRingOptions;
 

@@ -66,9 +66,12 @@ static Err open_identity(Server *s, Str *why) {
                          .server_key_file = o->tls_key };
     Err e = issuer_open(&io, &s->arena, &s->env.issuer, why);
     if (e != OK) return e;
-    KeyRingOptions ko = {
-        .store = s->env.store, .rng = &s->rng, .data_dir = o->data, .account = s->env.account, .now_ms = real_ms()
-    };
+    KeyRingOptions ko = { .store = s->env.store,
+                          .rng = &s->rng,
+                          .data_dir = o->data,
+                          .account = s->env.account,
+                          .region = s->env.region,
+                          .now_ms = real_ms() };
     e = keyring_open(&ko, &s->arena, &s->env.keys, why);
     if (e != OK) return e;
     DirectoryOptions dopt = {

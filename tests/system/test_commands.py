@@ -107,10 +107,14 @@ def test_a_policy_that_is_none_and_a_key_that_would_lock_one_out_are_refused(sta
     assert "signs this very request" in starling("key", "delete", server.credentials[0], expect=1)
 
 
-def test_status_and_logs(starling, server):
+def test_status(starling, server):
     text = starling("status")
     assert str(server.process.pid) in text and REGION in text and ACCOUNT in text and str(server.mqtt_port) in text
-    starling("logs")
+
+
+def test_logs_come_or_it_is_said_where_they_are(server):
+    done = subprocess.run([BINARY, "logs", "--data", server.data], capture_output=True, text=True, timeout=60)
+    assert done.stdout if done.returncode == 0 else "read its standard error" in done.stderr
 
 
 def test_wrong_arguments_and_a_server_that_is_not_there(server, tmp_path):
