@@ -65,6 +65,9 @@ static void a_message_takes_its_mqtt5_properties_along(void **state) {
     assert_int_equal(p.payload_format, 1);
     assert_int_equal(p.message_expiry_s, 604800);
     assert_int_equal(p.user_n, 2);
+    in = (IotDataPublishIn){ .topic = S("a"), .user_properties = S("\"[{\\\"n\\\":\\\"1\\\"}]\"") };
+    assert_int_equal(mqtt_props_decode(MQTT_PUBLISH, published(f, &in)->props, &p), OK);
+    assert_int_equal(p.user_n, 1);
     in = (IotDataPublishIn){ .topic = S("a"), .message_expiry = { true, 0 } };
     m = published(f, &in);
     assert_int_equal(mqtt_props_decode(MQTT_PUBLISH, m->props, &p), OK);

@@ -28,8 +28,10 @@ static bool is_text(Str s) {
 static Err user_properties(Call *c, Str text, Str *out) {
     static const char rule[] = "must be base64 of a JSON array of objects with one string each";
     yyjson_val *list = NULL;
-    if (json_read(c->arena, text, false, &list, NULL) != OK || !yyjson_is_arr(list))
-        return invalid(c, "userProperties", rule);
+    Err e = json_read(c->arena, text, false, &list, NULL);
+    if (e == OK && yyjson_is_str(list)) /* boto3 makes JSON of a text that is JSON already */
+        e = json_read(c->arena, json_str(list), false, &list, NULL);
+    if (e != OK || !yyjson_is_arr(list)) return invalid(c, "userProperties", rule);
     Writer w = writer_in(c->arena);
     size_t bytes = 0;
     yyjson_arr_iter it = yyjson_arr_iter_with(list);
