@@ -140,9 +140,10 @@ static bool allowed(Client *c, const MqttConnect *in) {
 static void keep_will(Client *c, const MqttConnect *in) {
     const MqttPublish *p = &in->will;
     if (!in->has_will) return;
-    Will *w = c->will = mem_new(sizeof *w + p->topic.len + p->payload.len + p->props.len);
+    Str forward = mqtt_props_forward(&c->arena, p->props, p->message_expiry_s); /* the delay is not passed on */
+    Will *w = c->will = mem_new(sizeof *w + p->topic.len + p->payload.len + forward.len);
     uint8_t *at = (uint8_t *)(w + 1);
-    const Str parts[] = { p->topic, p->payload, p->props };
+    const Str parts[] = { p->topic, p->payload, forward };
     Str *to[] = { &w->topic, &w->payload, &w->props };
     for (int i = 0; i < 3; i++) {
         if (parts[i].len) memcpy(at, parts[i].ptr, parts[i].len);

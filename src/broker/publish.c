@@ -98,20 +98,21 @@ static bool reserved_ok(const Client *c, const Route *r) {
     return r->service != NULL || str_starts(r->topic, S("$aws/rules/")) || c->principal->kind == PRINCIPAL_SERVICE;
 }
 
-static bool alias_resolve(Client *c, MqttPublish *p) {
+/* 0, or why it does not do. Source: MQTT 5 section 3.3.2.3.4 */
+static uint8_t alias_resolve(Client *c, MqttPublish *p) {
     uint16_t max = c->broker->o.limits.topic_alias_max;
-    if (p->topic_alias == 0) return true;
-    if (p->topic_alias > max) return false;
+    if (p->topic_alias == 0) return 0;
+    if (p->topic_alias > max) return MQTT_TOPIC_ALIAS_INVALID;
     if (!c->aliases) c->aliases = mem_new((max + 1u) * sizeof *c->aliases);
     Str *alias = &c->aliases[p->topic_alias];
     if (p->topic.len == 0) {
         p->topic = *alias;
-        return alias->len > 0;
+        return alias->len > 0 ? 0 : MQTT_PROTOCOL_ERROR;
     }
     uint8_t *copy = mem_grow((void *)(uintptr_t)alias->ptr, p->topic.len);
     memcpy(copy, p->topic.ptr, p->topic.len);
     *alias = (Str){ copy, p->topic.len };
-    return true;
+    return 0;
 }
 
 /* ------------------------------------------------------------------------------------------------ routing */
@@ -215,8 +216,8 @@ static bool publish_checked(Client *c, uint8_t *frame, const MqttFrame *f) {
     if (p.qos && c->acks_end - c->acks_first >= c->broker->o.limits.inflight_in_max)
         return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_RECEIVE_MAXIMUM_EXCEEDED,
                             "too many messages are unacknowledged");
-    if (!alias_resolve(c, &p))
-        return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_TOPIC_ALIAS_INVALID, "the topic alias is unknown or too large");
+    uint8_t alias = alias_resolve(c, &p);
+    if (alias) return client_leave(c, LEAVE_CLIENT_ERROR, alias, "the topic alias is unknown or too large");
     MqttTopicLimits limits = { c->broker->o.limits.topic_bytes_max, c->broker->o.limits.topic_slashes_max };
     if (mqtt_topic_check(p.topic, limits) != OK)
         return refuse(c, &p, c->version == MQTT_5 ? LEAVE_FORBIDDEN : LEAVE_CLIENT_ERROR, MQTT_TOPIC_NAME_INVALID,

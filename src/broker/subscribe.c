@@ -124,10 +124,32 @@ static uint8_t add(Client *c, const MqttSubscription *want, const MqttFilter *f,
     return want->qos;
 }
 
+/* What a client may subscribe to below `$`. Source: developer guide, "Reserved topics" */
+static bool reserved_ok(Str filter) {
+    static const Str BELOW_AWS[] = { STR_INIT("things"),
+                                     STR_INIT("certificates"),
+                                     STR_INIT("provisioning-templates"),
+                                     STR_INIT("events"),
+                                     STR_INIT("sitewise"),
+                                     STR_INIT("commands"),
+                                     STR_INIT("iotwireless"),
+                                     STR_INIT("device_location"),
+                                     STR_INIT("+"),
+                                     STR_INIT("#") };
+    Str rest = filter;
+    if (filter.ptr[0] != '$') return true;
+    if (!str_eq(str_cut(&rest, '/'), S("$aws"))) return false;
+    Str second = str_cut(&rest, '/');
+    for (size_t i = 0; i < sizeof BELOW_AWS / sizeof *BELOW_AWS; i++)
+        if (str_eq(second, BELOW_AWS[i])) return true;
+    return false;
+}
+
 /* The code of one filter; *denied where its policy forbids it. */
 static uint8_t judge(Client *c, const MqttSubscription *want, Answer *a, bool *denied) {
     MqttFilter f;
-    if (mqtt_filter_parse(want->filter, limits_of(c), &f) != OK) return MQTT_TOPIC_FILTER_INVALID;
+    if (mqtt_filter_parse(want->filter, limits_of(c), &f) != OK || !reserved_ok(f.filter))
+        return MQTT_TOPIC_FILTER_INVALID;
     if (f.group.ptr && want->no_local) return MQTT_PROTOCOL_ERROR; /* [MQTT-3.8.3-4] */
     if (!client_may(c, "iot:Subscribe", "topicfilter", want->filter, NULL, 0)) {
         *denied = true;
@@ -194,8 +216,9 @@ bool client_unsubscribe(Client *c, Str body) {
     for (Str rest = in.filters; mqtt_unsubscribe_next(&rest, &filter);) {
         MqttFilter f;
         bool ok = mqtt_filter_parse(filter, limits_of(c), &f) == OK;
-        a->codes[a->n++] = ok ? MQTT_SUCCESS : MQTT_TOPIC_FILTER_INVALID;
-        if (ok && drop(c, &f)) a->changed[a->changed_n++] = str_dup(&a->arena, filter);
+        bool there = ok && drop(c, &f);
+        a->codes[a->n++] = !ok ? MQTT_TOPIC_FILTER_INVALID : there ? MQTT_SUCCESS : MQTT_NO_SUBSCRIPTION_EXISTED;
+        if (there) a->changed[a->changed_n++] = str_dup(&a->arena, filter);
     }
     client_event(c, LOG_INFO, "Unsubscribe", true, STR_NONE, NULL);
     return finish(c, a);
