@@ -66,7 +66,9 @@ struct Client {
     AckSlot *acks; /* a ring of inflight_in_max */
     uint64_t acks_first, acks_end;
     MqttConnack *connack; /* while connecting, in `arena` */
-    bool held;            /* input is paused for a reason of the protocol's */
+    int64_t rate_s;       /* --aws-quotas: the second that is being counted */
+    uint32_t rate_n;
+    bool held; /* input is paused for a reason of the protocol's */
 };
 
 static inline void client_retain(Client *c) {

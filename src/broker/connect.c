@@ -201,6 +201,14 @@ static void got_session(Client *c, Session *s) {
         session_away(shard, s);
         return;
     }
+    const BrokerLimits *l = &shard->broker->o.limits;
+    int64_t now = clock_ms(shard->broker->o.clock);
+    if (l->rates &&
+        now - s->connected_ms < 1000 / (int64_t)l->connects_per_client_s) { /* Source: AWS General Reference */
+        session_away(shard, s);
+        refuse(c, LEAVE_THROTTLED, MQTT_QUOTA_EXCEEDED, "more than one CONNECT a second with this client id");
+        return;
+    }
     bool present = atomic_load(&s->kept) && !c->clean && s->version == c->version;
     if (!present) session_clear(shard, s);
     s->client = c;
@@ -210,7 +218,7 @@ static void got_session(Client *c, Session *s) {
     s->window = c->receive_max;
     s->sent_seq = 0;
     s->keepalive_s = c->keepalive_s;
-    s->connected_ms = clock_ms(shard->broker->o.clock);
+    s->connected_ms = now;
     s->presence++;
     set_principal(s, c->principal->id);
     atomic_store(&s->online, true);

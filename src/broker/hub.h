@@ -19,7 +19,7 @@ enum { SHARDS_MAX = 64 };
 
 typedef struct {
     _Atomic uint64_t published_in, delivered, dropped_slow, dropped_full, dropped_away, queued, acks, denied;
-    _Atomic uint64_t connects, disconnects, connect_refused;
+    _Atomic uint64_t connects, disconnects, connect_refused, throttled;
 } BrokerCounters;
 
 struct Broker {

@@ -12,9 +12,7 @@ typedef struct {
 
 static bool begin(Event *e, Client *c, const char *type) {
     *e = (Event){ 0 };
-    if (str_find(c->client_id, '#') != SIZE_MAX || str_find(c->client_id, '+') != SIZE_MAX ||
-        str_find(c->client_id, '/') != SIZE_MAX)
-        return false;
+    if (str_find(c->client_id, '#') != SIZE_MAX || str_find(c->client_id, '+') != SIZE_MAX) return false;
     e->doc = json_doc(&e->arena);
     e->o = yyjson_mut_obj(e->doc);
     json_add_str(e->doc, e->o, S("clientId"), c->client_id);

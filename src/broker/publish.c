@@ -244,7 +244,27 @@ static bool publish_checked(Client *c, uint8_t *frame, const MqttFrame *f) {
     return go(c, &p, slot, forward, as_is ? frame : NULL, f->total);
 }
 
+/* Source: AWS General Reference: 100 publishes a second and connection, the excess is discarded. */
+static bool over_rate(Client *c) {
+    int64_t now_s = c->shard->reactor->now_ms / 1000;
+    if (now_s != c->rate_s) {
+        c->rate_s = now_s;
+        c->rate_n = 0;
+    }
+    return ++c->rate_n > c->broker->o.limits.publishes_per_s;
+}
+
+static bool discard(Client *c, const MqttFrame *f) {
+    MqttPublish p;
+    client_event(c, LOG_WARN, "Publish-In", false, STR_NONE, "THROTTLED");
+    atomic_fetch_add_explicit(&c->broker->counters.throttled, 1, memory_order_relaxed);
+    if (c->version == MQTT_5 && mqtt_parse_publish(c->version, mqtt_flags(f->header), f->body, &p) == OK && p.qos == 1)
+        acknowledge(c, p.packet_id, MQTT_QUOTA_EXCEEDED, NULL);
+    return true;
+}
+
 bool client_publish(Client *c, uint8_t *frame, const MqttFrame *f) {
+    if (c->broker->o.limits.rates && over_rate(c)) return discard(c, f);
     const uint8_t *b = f->body.ptr;
     uint8_t flags = mqtt_flags(f->header), qos = flags >> 1;
     size_t topic_len, head;

@@ -20,15 +20,13 @@ struct StoreBatch {
     Shard *shard;
     Arena arena, scratch;
     StoreOp *first, **tail;
-    _Atomic int refs; /* the batch itself and each MessageOp that an in-flight entry holds */
 };
 
 static Tenant tenant_of(const Broker *b, const Space *s) {
     return (Tenant){ s->account, b->o.region };
 }
 
-static void batch_release(StoreBatch *b) {
-    if (atomic_fetch_sub(&b->refs, 1) > 1) return;
+static void batch_free(StoreBatch *b) {
     arena_free(&b->arena);
     arena_free(&b->scratch);
     free(b);
@@ -47,7 +45,7 @@ static void batch_told(Task *task, Reactor *r) {
         next = op->next;
         if (op->done) op->done(op, shard_of(r), b->job.result);
     }
-    batch_release(b);
+    batch_free(b);
 }
 
 static void batch_done(Job *job, Err e) {
@@ -63,7 +61,6 @@ static StoreBatch *batch(Shard *shard) {
     b = shard->batch = mem_new(sizeof *b);
     b->shard = shard;
     b->tail = &b->first;
-    b->refs = 1;
     b->job = (Job){ .key = JOB_KEY, .run = batch_run, .done = batch_done };
     return b;
 }
@@ -100,9 +97,11 @@ typedef struct StoredBody {
     int64_t id; /* of the StoredMessage, when there is more than one receiver */
 } StoredBody;
 
+/* Held by its batch and by the in-flight entry; both are the shard's thread. */
 struct MessageOp {
     StoreOp op;
-    StoreBatch *batch;
+    int refs;
+    bool told; /* the batch is over: `body` is gone */
     Tenant tenant;
     Str client_id;
     int64_t seq;
@@ -148,9 +147,10 @@ static Err message_run(StoreOp *op, Txn *txn, Arena *scratch) {
 static void message_done(StoreOp *op, Shard *shard, Err e) {
     MessageOp *m = (MessageOp *)op;
     (void)shard;
-    if (!m->wait) return;
-    if (e != OK) atomic_store(&m->wait->failed, true);
+    if (m->wait && e != OK) atomic_store(&m->wait->failed, true);
     ack_release(m->wait);
+    m->told = true;
+    store_message_forget(m);
 }
 
 static StoredBody *body_of(Shard *shard, Message *m, Arena *arena) {
@@ -167,23 +167,22 @@ static StoredBody *body_of(Shard *shard, Message *m, Arena *arena) {
 }
 
 MessageOp *store_message(Shard *shard, Session *s, Message *m, uint64_t seq) {
-    Arena *arena;
-    MessageOp *op = store_op_new(shard, sizeof *op, &arena);
+    Arena *arena = &batch(shard)->arena;
+    MessageOp *op = mem_new(sizeof *op);
     op->op = (StoreOp){ .run = message_run, .done = message_done };
-    op->batch = shard->batch;
+    op->refs = 2;
     op->tenant = tenant_of(shard->broker, s->space);
     op->client_id = str_dup(arena, s->client_id);
     op->seq = (int64_t)seq;
     op->body = body_of(shard, m, arena);
     op->body->receivers++;
     op->wait = m->publisher || m->done || m->wait ? message_hold(m) : NULL;
-    atomic_fetch_add(&op->batch->refs, 1);
     store_op_add(shard, &op->op);
     return op;
 }
 
 void store_message_forget(MessageOp *op) {
-    if (op) batch_release(op->batch);
+    if (op && --op->refs == 0) free(op);
 }
 
 typedef struct {
@@ -350,6 +349,7 @@ void store_session(Shard *shard, Session *s, StoreOpDone *done, void *ctx) {
                                   .principal = str_dup(arena, s->principal_id),
                                   .subscriptions = encode_subs(s, arena),
                                   .expires_ms = online ? 0 : s->disconnected_ms + (int64_t)s->expiry_s * 1000,
+                                  .next_sequence = (int64_t)s->next_seq,
                                   .version_number = s->presence };
     store_op_add(shard, &op->op);
 }

@@ -191,9 +191,18 @@ void conn_close(Conn *c, CloseReason why) {
     conn_release(c);
 }
 
+enum { LINGER_MS = 5000 }; /* for the last output of a peer that does not read */
+
+static void linger_late(Timer *t, Reactor *r) {
+    (void)r;
+    conn_close((Conn *)((char *)t - offsetof(Conn, timer)), CLOSE_BY_SERVER);
+}
+
 void conn_finish(Conn *c) {
     if (c->closed || c->finishing) return;
     c->finishing = true;
+    c->timer.fire = linger_late;
+    timer_arm(c->reactor, &c->timer, reactor_now_ms(c->reactor) + LINGER_MS);
     output_mark(c); /* the flush closes it */
 }
 
