@@ -186,6 +186,8 @@ const ConnHandler MQTT_HANDLER = { .input = on_input, .closed = on_closed, .drai
 
 /* ------------------------------------------------------------------------------------------------ life */
 
+enum { WEBSOCKET_TTL_MS = 24 * 3600 * 1000 }; /* Source: AWS General Reference: of a signed one */
+
 static void on_timer(Timer *t, Reactor *r) {
     Conn *conn = (Conn *)((char *)t - offsetof(Conn, timer));
     Client *c = conn->owner;
@@ -193,8 +195,14 @@ static void on_timer(Timer *t, Reactor *r) {
         client_leave(c, LEAVE_CLIENT_ERROR, 0, "no CONNECT in time");
         return;
     }
+    const Principal *p = c->principal;
     int64_t due = c->last_ms + (int64_t)c->keepalive_s * 1500;
-    if (due > r->now_ms)
+    bool signed_ws = c->websocket && p->kind == PRINCIPAL_ACCESS_KEY;
+    if (signed_ws && clock_ms(c->broker->o.clock) - c->session->connected_ms > WEBSOCKET_TTL_MS)
+        client_leave(c, LEAVE_WEBSOCKET_TTL, MQTT_MAXIMUM_CONNECT_TIME, "a WebSocket lives 24 hours");
+    else if (real_ms() > p->not_after_ms)
+        client_leave(c, LEAVE_AUTH_ERROR, MQTT_NOT_AUTHORIZED, "its certificate or key has ended");
+    else if (due > r->now_ms)
         timer_arm(r, t, due);
     else
         client_leave(c, LEAVE_KEEP_ALIVE, MQTT_KEEP_ALIVE_TIMEOUT,

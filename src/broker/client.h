@@ -114,6 +114,7 @@ typedef enum {
     LEAVE_SERVER,
     LEAVE_THROTTLED,
     LEAVE_API,
+    LEAVE_WEBSOCKET_TTL,
 } LeaveReason;
 const char *leave_name(LeaveReason why);
 /* Ends the connection: DISCONNECT for MQTT 5 where the server ends it (reason 0: none), will, presence, session.

@@ -20,6 +20,7 @@ static const struct {
     [LEAVE_SERVER_ERROR] = { "SERVER_ERROR", true },
     [LEAVE_SERVER] = { "SERVER_INITIATED_DISCONNECT", true },
     [LEAVE_THROTTLED] = { "THROTTLED", true },
+    [LEAVE_WEBSOCKET_TTL] = { "WEBSOCKET_TTL_EXPIRATION", true },
     [LEAVE_API] = { "API_INITIATED_DISCONNECT", true },
 };
 
