@@ -171,6 +171,8 @@ static DirectoryAnswer judge(const Loaded *loaded, Err e, Principal *fresh) {
         while (REFUSALS[i].status && strcmp(REFUSALS[i].status, loaded->status) != 0) i++;
         return refused(ERR_DENIED, REFUSALS[i].reason, loaded->status);
     }
+    if (fresh->not_before_ms > real_ms())
+        return refused(ERR_DENIED, "DEVICE_CERTIFICATE_NOT_YET_VALID", loaded->status);
     if (fresh->not_after_ms < real_ms()) return refused(ERR_DENIED, "DEVICE_CERTIFICATE_EXPIRED", loaded->status);
     return (DirectoryAnswer){ .error = OK, .principal = fresh, .status = loaded->status };
 }

@@ -31,9 +31,10 @@ struct Principal {
     size_t vars_n;
     const PrincipalThing *things; /* that it is attached to */
     size_t things_n;
-    int64_t not_after_ms; /* certificate or temporary key ends; INT64_MAX: never */
-    uint64_t generation;  /* of its account when it was made */
-    Arena arena;          /* holds all of the above */
+    int64_t not_before_ms; /* certificate begins; 0: always held */
+    int64_t not_after_ms;  /* certificate or temporary key ends; INT64_MAX: never */
+    uint64_t generation;   /* of its account when it was made */
+    Arena arena;           /* holds all of the above */
     _Atomic int refs;
 };
 typedef struct Principal Principal;

@@ -52,6 +52,7 @@ static void set_things(Principal *p, const PrincipalThing *things, size_t n) {
 static Err set_certificate(Principal *p, const PrincipalSpec *spec, Arena *scratch) {
     if (spec->old) {
         set_vars(p, spec->old->vars, spec->old->vars_n);
+        p->not_before_ms = spec->old->not_before_ms;
         p->not_after_ms = spec->old->not_after_ms;
         return OK;
     }
@@ -59,6 +60,7 @@ static Err set_certificate(Principal *p, const PrincipalSpec *spec, Arena *scrat
     Str why;
     if (x509_parse(spec->loaded->pem, scratch, &cert, &why) != OK) return ERR_CORRUPT;
     set_vars(p, cert.vars, cert.vars_n);
+    p->not_before_ms = cert.not_before_ms;
     p->not_after_ms = cert.not_after_ms;
     return OK;
 }

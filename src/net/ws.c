@@ -44,11 +44,12 @@ Err ws_handshake(Arena *arena, const HttpRequest *rq, Str *protocol, Str *answer
     if (e != OK) return e;
     Str accept = accept_of(arena, key);
     *protocol = chosen;
+    /* AWSIoTPythonSDK looks for sec-websocket-accept in lower case, and only so. */
     *answer = str_format(arena,
                          "HTTP/1.1 101 Switching Protocols\r\n"
                          "Upgrade: websocket\r\n"
                          "Connection: Upgrade\r\n"
-                         "Sec-WebSocket-Accept: %.*s\r\n"
+                         "sec-websocket-accept: %.*s\r\n"
                          "Sec-WebSocket-Protocol: %.*s\r\n\r\n",
                          PS(accept), PS(chosen));
     return OK;

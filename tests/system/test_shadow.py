@@ -231,9 +231,9 @@ class TestRefused:
         code, status, _ = fails(data.update_thing_shadow, thingName=name, payload='{"state":{"desired":{"a":[1,null]}}}')
         assert (code, status) == ("InvalidRequestException", 400)
 
-    def test_eight_levels_fit_and_nine_do_not(self, shadow, fails):
-        shadow.update(state={"desired": nested(8)})
-        code, status, message = fails(shadow.update, state={"desired": nested(9)})
+    def test_eight_levels_inside_a_section_fit_and_nine_do_not(self, shadow, fails):
+        shadow.update(state={"desired": nested(9)})
+        code, status, message = fails(shadow.update, state={"desired": nested(10)})
         assert (code, status) == ("InvalidRequestException", 400)
         assert message == "JSON contains too many levels of nesting; maximum is 6"
 
