@@ -30,7 +30,9 @@ static void end(Event *e, Client *c, const char *kind) {
     Message m = { .space = c->space,
                   .topic = str_format(&e->arena, "$aws/events/%s/%.*s", kind, PS(c->client_id)),
                   .payload = json_write_mut(&e->arena, e->o) };
-    hub_publish(c->shard, &m);
+    Route r = route_once(c->shard, c->space, m.topic);
+    publish_route(c->shard, &m, &r);
+    arena_free(&r.arena);
     arena_free(&e->arena);
 }
 

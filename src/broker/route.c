@@ -116,6 +116,15 @@ static Route *route_new(Shard *shard, Space *space, Str topic) {
     return r;
 }
 
+Route route_once(Shard *shard, Space *space, Str topic) {
+    Route r = { .topic = topic, .space = space };
+    Str rest = topic;
+    r.version_now = space_version(space, str_cut(&rest, '/'));
+    r.arena.block_bytes = 256;
+    fill(shard, &r);
+    return r;
+}
+
 void routes_free(Shard *shard) {
     map_each (&shard->routes, slot) {
         for (Route *r = slot->value, *next; r; r = next) {

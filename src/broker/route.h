@@ -50,4 +50,6 @@ static inline bool route_current(const Route *r) {
 }
 /* Makes an out-of-date one current again, in its place. */
 void route_refresh(Shard *shard, Route *r);
+/* One that is not kept: for a topic that hardly comes again. Free its arena. */
+Route route_once(Shard *shard, Space *space, Str topic);
 void routes_free(Shard *shard);
