@@ -64,7 +64,7 @@ class TestLife:
         versions = {item["versionId"]: item["isDefaultVersion"]
                     for item in iot.list_policy_versions(policyName=name)["policyVersions"]}
         assert versions == {"1": False, "2": False, "3": True, "4": False, "5": False}
-        assert fails(iot.delete_policy_version, policyName=name, policyVersionId="3")[:2] == ("DeleteConflictException", 409)
+        assert fails(iot.delete_policy_version, policyName=name, policyVersionId="3")[:2] == ("InvalidRequestException", 400)
         iot.set_default_policy_version(policyName=name, policyVersionId="5")
         iot.delete_policy_version(policyName=name, policyVersionId="3")
         # A number is never given twice.

@@ -86,7 +86,7 @@ def test_a_kept_alive_http_connection_is_cut(server, pair, revoke, name):
     cut, stays = pair
     pools = {device.thing: urllib3.HTTPSConnectionPool(
         server.host, server.https_port, maxsize=1, ca_certs=server.ca_file, cert_file=device.cert_file,
-        key_file=device.key_file, retries=False) for device in pair}
+        key_file=device.key_file, retries=False, timeout=10) for device in pair}
     for device in pair:
         assert pools[device.thing].request("POST", f"/topics/{name}?qos=1", body=b"x").status == 200
     revoke(cut)
