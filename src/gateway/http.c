@@ -149,7 +149,7 @@ size_t http_input(Conn *c, uint8_t *bytes, size_t len) {
     if (l->call) return 0;
     if (!link_current(l)) { /* a certificate changed since the last request */
         link_identify(l, identified);
-        return 0;
+        if (c->paused || c->closed) return 0; /* else the answer was at hand, and nothing would come to call us again */
     }
     if (!l->parser) l->parser = http_parser_new(HTTP_LIMITS(l->gateway->o.body_bytes_max));
     while (at < len && !c->closed && !c->paused && c->handler == &HTTP_HANDLER) {
