@@ -40,18 +40,18 @@ void ack_release(AckWait *w) {
 }
 
 /* What is left, in whole seconds: 0 below one. Source: developer guide, MQTT 5 message expiry */
-static Str props_now(Message *m, Arena *scratch, int64_t now_ms) {
+static Str props_now(const Message *m, const Clock *clock, Arena *scratch) {
     if (!m->has_expiry) return m->props;
-    int64_t left = (m->expires_ms - now_ms) / 1000;
+    int64_t left = (m->expires_ms - clock_ms(clock)) / 1000;
     return mqtt_props_forward(scratch, m->props, left > 0 ? (uint32_t)left : 0);
 }
 
-Form *message_form(Message *m, Shard *shard, MqttVersion version, uint8_t qos, int64_t now_ms) {
+Form *message_form(Message *m, Shard *shard, MqttVersion version, uint8_t qos) {
     Form *f = &m->forms[version == MQTT_5][qos];
     if (f->bytes) return f;
     Arena scratch = { 0 };
     MqttPublish p = { .topic = m->topic, .payload = m->payload, .qos = qos, .packet_id = qos };
-    if (version == MQTT_5) p.props = props_now(m, &scratch, now_ms);
+    if (version == MQTT_5) p.props = props_now(m, shard->broker->o.clock, &scratch);
     size_t head = mqtt_publish_head_bytes(version, &p), have;
     f->len = head + m->payload.len;
     f->bytes = turn_room(shard->reactor, f->len, &have);

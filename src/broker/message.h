@@ -44,4 +44,4 @@ AckWait *message_hold(Message *m);
 void ack_release(AckWait *wait);
 
 /* The whole PUBLISH in this version and QoS, encoded once; the packet id is still to be put in. */
-Form *message_form(Message *m, Shard *shard, MqttVersion version, uint8_t qos, int64_t now_ms);
+Form *message_form(Message *m, Shard *shard, MqttVersion version, uint8_t qos);

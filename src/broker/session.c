@@ -35,14 +35,28 @@ static void count(_Atomic uint64_t *n) {
 
 static bool window_full(const Session *s) {
     uint16_t next = s->last_packet_id == UINT16_MAX ? 1 : (uint16_t)(s->last_packet_id + 1);
-    return s->inflight_n >= s->window || (s->inflight_n && s->inflight[0].packet_id == next);
+    return s->inflight_n >= s->window || (s->inflight_n && s->inflight->packet_id == next);
+}
+
+/* Acknowledgements take from the front as a rule, so the window slides through its room and is moved back to the
+ * beginning only when it has slid by its own length. */
+static void window_room(Session *s) {
+    size_t slid = s->inflight_room ? (size_t)(s->inflight - s->inflight_room) : 0;
+    if (slid + s->inflight_n < s->inflight_cap) return;
+    if (slid && slid >= s->inflight_n) {
+        memcpy(s->inflight_room, s->inflight, s->inflight_n * sizeof *s->inflight);
+    } else {
+        s->inflight_cap = s->inflight_cap ? s->inflight_cap * 2 : 8;
+        Inflight *bigger = mem_grow(NULL, s->inflight_cap * sizeof *bigger);
+        if (s->inflight_n) memcpy(bigger, s->inflight, s->inflight_n * sizeof *bigger);
+        free(s->inflight_room);
+        s->inflight_room = bigger;
+    }
+    s->inflight = s->inflight_room;
 }
 
 static Inflight *window_take(Session *s) {
-    if (s->inflight_n == s->inflight_cap) {
-        s->inflight_cap = s->inflight_cap ? s->inflight_cap * 2 : 8;
-        s->inflight = mem_grow(s->inflight, s->inflight_cap * sizeof *s->inflight);
-    }
+    window_room(s);
     s->last_packet_id = s->last_packet_id == UINT16_MAX ? 1 : (uint16_t)(s->last_packet_id + 1);
     Inflight *f = &s->inflight[s->inflight_n++];
     *f = (Inflight){ .packet_id = s->last_packet_id };
@@ -54,8 +68,8 @@ static void window_clear(Session *s) {
         store_message_forget(s->inflight[i].op);
         if (s->inflight[i].confirm) confirm_done(s->inflight[i].confirm, false);
     }
-    free(s->inflight);
-    s->inflight = NULL;
+    free(s->inflight_room);
+    s->inflight = s->inflight_room = NULL;
     s->inflight_n = s->inflight_cap = 0;
 }
 
@@ -94,7 +108,7 @@ static void waiting_clear(Session *s) {
 
 static void transmit(Shard *shard, Session *s, Message *m, uint8_t qos, uint16_t id, bool retain, bool last) {
     Client *c = s->client;
-    Form *f = message_form(m, shard, c->version, qos, clock_ms(shard->broker->o.clock));
+    Form *f = message_form(m, shard, c->version, qos);
     if (c->packet_bytes_max && f->len > c->packet_bytes_max) { /* [MQTT-3.1.2-25]: as if it had been delivered */
         if (id) session_acked(shard, s, id);
         return;
@@ -159,8 +173,9 @@ bool session_acked(Shard *shard, Session *s, uint16_t packet_id) {
     while (i < s->inflight_n && s->inflight[i].packet_id != packet_id) i++;
     if (i == s->inflight_n) return false;
     Inflight f = s->inflight[i];
-    memmove(s->inflight + i, s->inflight + i + 1, (s->inflight_n - i - 1) * sizeof f);
-    s->inflight_n--;
+    if (i > 0) memmove(s->inflight + i, s->inflight + i + 1, (s->inflight_n - i - 1) * sizeof f);
+    if (i == 0) s->inflight++;
+    if (--s->inflight_n == 0) s->inflight = s->inflight_room;
     if (f.seq) store_message_acked(shard, s, f.seq, f.op);
     if (f.confirm) confirm_done(f.confirm, true);
     return true;

@@ -39,7 +39,7 @@ struct Session {
     Sub *subs;
     size_t subs_n, overlaps; /* overlaps: filters that could match what another of its filters matches */
     /* out */
-    Inflight *inflight; /* oldest first */
+    Inflight *inflight, *inflight_room; /* oldest first, in its room */
     size_t inflight_n, inflight_cap;
     uint16_t window, last_packet_id;
     Waiting *waiting, **waiting_tail;
