@@ -20,6 +20,8 @@ import sys
 import tempfile
 import time
 
+from device import make_device
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
 STARLING, MQLOAD, RELAY = BUILD / "src/server/starling", BUILD / "bench/mqload", BUILD / "bench/relay"
@@ -162,7 +164,7 @@ class Starling(Broker):
     def __init__(self, folder):
         super().__init__(folder)
         self.data = folder / "data"
-        self.ca, self.cert, self.key = (folder / n for n in ("root-ca.pem", "bench.cert.pem", "bench.private.key"))
+        self.ca, self.cert, self.key = self.data / "ca.pem", folder / "device.pem", folder / "device.key"
 
     def start(self, tls):
         ready = self.data / "ready.json"
@@ -172,13 +174,10 @@ class Starling(Broker):
         self.wait(ready.exists)
         self.port = json.loads(ready.read_text())["mqtt_port" if tls else "plain_port"]
         if tls and not self.cert.exists():
-            self.make_device()
+            self.add_device()
 
-    def make_device(self):
-        policy = self.folder / "policy.json"
-        policy.write_text(json.dumps(POLICY))
-        subprocess.run([STARLING, "device", "bench", "--data", self.data, "--out", self.folder, "--policy", policy],
-                       check=True, capture_output=True)
+    def add_device(self):
+        make_device(self.data, POLICY, self.key, self.cert)
         self.stop()  # a server that has just made a device is not a fresh one
         self.start(True)
 
