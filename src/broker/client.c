@@ -52,15 +52,25 @@ void client_put_message(Client *c, Form *form, uint16_t packet_id, bool retain, 
 
 /* ------------------------------------------------------------------------------------------------ policy */
 
-void client_bind(Client *c) {
+static void bind_policies(Client *c) {
     const Principal *p = c->principal;
     const ConnectionFacts facts = { c->client_id, c->source_ip, c->server_name.len ? c->server_name : STR_NONE };
     const PolicyVar *vars;
     size_t n;
-    arena_reset(&c->bound_arena);
+    c->bound_arena.block_bytes = 512;
     connection_vars(p, &facts, &c->bound_arena, &vars, &n);
     policy_bind(p->policies, p->policies_n, vars, n, &c->bound_arena, &c->bound);
-    for (int i = 0; i < TOPIC_SLOTS; i++) c->topics[i].len = 0; /* decided for another principal */
+}
+
+void client_unbind(Client *c) {
+    arena_free(&c->bound_arena);
+    c->bound = NULL;
+}
+
+void client_bind(Client *c) {
+    client_unbind(c);
+    bind_policies(c);
+    for (int i = 0; c->topics && i < TOPIC_SLOTS; i++) c->topics[i].len = 0; /* decided for another principal */
 }
 
 bool client_may(Client *c, const char *action, const char *kind, Str resource, const PolicyVar *extra, size_t n) {
@@ -71,6 +81,7 @@ bool client_may(Client *c, const char *action, const char *kind, Str resource, c
     if (head < 0 || (size_t)head + resource.len > sizeof text) return false;
     if (resource.len) memcpy(text + head, resource.ptr, resource.len);
     Str arn = { text, (size_t)head + resource.len };
+    if (!c->bound) bind_policies(c);
     bool ok = policy_decide(c->bound, str_c(action), arn, extra, n, NULL, NULL) == POLICY_ALLOWED;
     if (!ok) atomic_fetch_add_explicit(&c->broker->counters.denied, 1, memory_order_relaxed);
     return ok;
@@ -188,6 +199,12 @@ const ConnHandler MQTT_HANDLER = { .input = on_input, .closed = on_closed, .drai
 
 enum { WEBSOCKET_TTL_MS = 24 * 3600 * 1000 }; /* Source: AWS General Reference: of a signed one */
 
+/* Once in one and a half times the keep-alive. */
+static void rest(Client *c, Timer *t, int64_t due) {
+    client_unbind(c);
+    timer_arm(c->conn->reactor, t, due);
+}
+
 static void on_timer(Timer *t, Reactor *r) {
     Conn *conn = (Conn *)((char *)t - offsetof(Conn, timer));
     Client *c = conn->owner;
@@ -203,7 +220,7 @@ static void on_timer(Timer *t, Reactor *r) {
     else if (real_ms() > p->not_after_ms)
         client_leave(c, LEAVE_AUTH_ERROR, MQTT_NOT_AUTHORIZED, "its certificate or key has ended");
     else if (due > r->now_ms)
-        timer_arm(r, t, due);
+        rest(c, t, due);
     else
         client_leave(c, LEAVE_KEEP_ALIVE, MQTT_KEEP_ALIVE_TIMEOUT,
                      "nothing came in one and a half times the keep-alive");
@@ -212,8 +229,7 @@ static void on_timer(Timer *t, Reactor *r) {
 Client *mqtt_attach(Broker *b, Conn *conn, const MqttLink *link) {
     Client *c = mem_new(sizeof *c);
     char address[INET6_ADDRSTRLEN];
-    c->arena.block_bytes = 512;
-    c->bound_arena.block_bytes = 512;
+    c->arena.block_bytes = 112; /* the four strings as they mostly are, with the block's head and malloc's 144 */
     c->broker = b;
     c->shard = shard_of(conn->reactor);
     c->conn = conn;
@@ -271,7 +287,9 @@ void client_release(Client *c) {
     if (c->aliases)
         for (size_t i = 0; i <= c->broker->o.limits.topic_alias_max; i++) free((void *)(uintptr_t)c->aliases[i].ptr);
     free(c->aliases);
-    for (int i = 0; i < TOPIC_SLOTS; i++) free(c->topics[i].topic);
+    for (int i = 0; c->topics && i < TOPIC_SLOTS; i++) free(c->topics[i].topic);
+    free(c->topics);
+    free(c->connack);
     free(c->acks);
     free(c->will);
     principal_release((Principal *)(uintptr_t)c->principal);

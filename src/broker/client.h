@@ -48,7 +48,7 @@ struct Client {
     MqttVersion version;
     bool websocket, clean;
     const Principal *principal;
-    PolicyBound *bound;
+    PolicyBound *bound; /* NULL: not since the last change, or not lately */
     Arena bound_arena;
     Client *next, *prev;                     /* of the shard */
     Client *next_principal, *prev_principal; /* of the same principal on this shard */
@@ -61,11 +61,11 @@ struct Client {
     int64_t last_ms;
     Will *will;
     Str *aliases; /* topic_alias_max + 1, each malloc'ed; NULL: none used */
-    TopicSlot topics[TOPIC_SLOTS];
+    TopicSlot *topics; /* TOPIC_SLOTS; NULL: has not published */
     uint32_t topic_turn;
     AckSlot *acks; /* a ring of inflight_in_max */
     uint64_t acks_first, acks_end;
-    MqttConnack *connack; /* while connecting, in `arena` */
+    MqttConnack *connack; /* while connecting */
     int64_t rate_s;       /* --aws-quotas: the second that is being counted */
     uint32_t rate_n;
     bool held; /* input is paused for a reason of the protocol's */
@@ -80,8 +80,10 @@ void client_release(Client *c);
 void client_enlist(Client *c);
 void client_delist(Client *c);
 
-/* Binds policies to this connection's variables, again when its principal changed. */
+/* Forgets what was decided for this connection and binds its policies again: its principal changed. */
 void client_bind(Client *c);
+/* Gives back what decisions need; the next one binds again. For connections that are idle. */
+void client_unbind(Client *c);
 bool client_may(Client *c, const char *action, const char *resource_kind, Str resource, const PolicyVar *extra,
                 size_t extra_n);
 

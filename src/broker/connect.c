@@ -163,12 +163,14 @@ static void live(Client *c, bool present) {
     MqttProps *answer = &c->connack->props;
     c->state = CLIENT_LIVE;
     connack(c, present, MQTT_SUCCESS, answer);
+    free(c->connack);
     c->connack = NULL;
     c->last_ms = c->shard->reactor->now_ms;
     timer_arm(c->conn->reactor, &c->conn->timer, c->last_ms + (int64_t)c->keepalive_s * 1500);
     atomic_fetch_add_explicit(&c->broker->counters.connects, 1, memory_order_relaxed);
     client_event(c, LOG_INFO, "Connect", true, STR_NONE, NULL);
     presence_connected(c);
+    client_unbind(c);
     if (present) {
         c->session->backlog = true;
         session_pump(c->shard, c->session);
@@ -302,7 +304,7 @@ bool client_connect(Client *c, Str body) {
     c->version = in.version;
     c->clean = in.clean;
     c->problem_info = true;
-    c->connack = arena_new(&c->arena, MqttConnack);
+    c->connack = mem_new(sizeof *c->connack);
     uint8_t bad = check(c, &in, &c->connack->props);
     if (bad) return refuse(c, LEAVE_CLIENT_ERROR, bad, mqtt_reason_name(bad));
     client_bind(c);

@@ -64,7 +64,7 @@ static bool refuse(Client *c, const MqttPublish *p, LeaveReason why, uint8_t rea
 /* ------------------------------------------------------------------------------------------------ topics */
 
 static TopicSlot *slot_find(Client *c, const uint8_t *topic, size_t len) {
-    for (int i = 0; i < TOPIC_SLOTS; i++) {
+    for (int i = 0; c->topics && i < TOPIC_SLOTS; i++) {
         TopicSlot *s = &c->topics[i];
         if (s->len == len && len && memcmp(s->topic, topic, len) == 0) {
             if (s->epoch != c->shard->route_epoch) {
@@ -80,6 +80,7 @@ static TopicSlot *slot_find(Client *c, const uint8_t *topic, size_t len) {
 }
 
 static TopicSlot *slot_make(Client *c, Str topic) {
+    if (!c->topics) c->topics = mem_new(TOPIC_SLOTS * sizeof *c->topics);
     TopicSlot *s = &c->topics[c->topic_turn++ % TOPIC_SLOTS];
     if (s->cap < topic.len) {
         s->topic = mem_grow(s->topic, topic.len);
