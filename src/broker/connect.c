@@ -171,10 +171,8 @@ static void live(Client *c, bool present) {
     client_event(c, LOG_INFO, "Connect", true, STR_NONE, NULL);
     presence_connected(c);
     client_unbind(c);
-    if (present) {
-        c->session->backlog = true;
-        session_pump(c->shard, c->session);
-    }
+    c->session->backlog |= present;
+    session_pump(c->shard, c->session);
     conn_resume(c->conn);
 }
 
@@ -219,6 +217,7 @@ static void got_session(Client *c, Session *s) {
     s->expiry_s = c->session_expiry_s;
     s->window = c->receive_max;
     s->sent_seq = 0;
+    s->reading = false; /* a page that a former connection asked for is not for this one */
     s->keepalive_s = c->keepalive_s;
     s->connected_ms = now;
     s->presence++;

@@ -12,6 +12,11 @@
  *
  * A session that is not kept holds what exceeds the window in memory, up to a limit. */
 
+/* Who may be sent something now: nobody before the CONNACK. */
+static Client *receiver(const Session *s) {
+    return s->client && s->client->state == CLIENT_LIVE ? s->client : NULL;
+}
+
 bool session_may_receive(const Session *s, Str topic) {
     return !s->client || client_may(s->client, "iot:Receive", "topic", topic, NULL, 0);
 }
@@ -125,7 +130,7 @@ static void deliver_qos1(Shard *shard, Session *s, Message *m, bool retain, bool
         entry.seq = s->next_seq++;
         entry.op = store_message(shard, s, m, entry.seq);
     }
-    bool later = !s->client || s->backlog || s->waiting || window_full(s);
+    bool later = !receiver(s) || s->backlog || s->waiting || window_full(s);
     if (later) {
         if (kept) {
             store_message_forget(entry.op);
@@ -148,7 +153,7 @@ void session_deliver(Shard *shard, Session *s, Message *m, uint8_t qos, bool ret
         deliver_qos1(shard, s, m, retain, last);
         return;
     }
-    if (!s->client) return;
+    if (!receiver(s)) return;
     if (conn_waiting(s->client->conn) > shard->broker->o.limits.slow_reader_bytes_max) {
         count(&shard->broker->counters.dropped_slow);
         return;
@@ -203,9 +208,9 @@ static void send_item(Shard *shard, Session *s, const StoredItem *item) {
 
 static void page_read(Shard *shard, Session *s, const StoredPage *page, Err e) {
     s->reading = false;
-    if (!s->client || e != OK) return;
+    if (!receiver(s) || e != OK) return;
     bool all = true;
-    for (size_t i = 0; i < page->n && s->client; i++) {
+    for (size_t i = 0; i < page->n && receiver(s); i++) {
         if (window_full(s)) { /* the rest is read again */
             all = false;
             break;
@@ -218,7 +223,7 @@ static void page_read(Shard *shard, Session *s, const StoredPage *page, Err e) {
 }
 
 void session_pump(Shard *shard, Session *s) {
-    while (s->waiting && s->client && !window_full(s)) {
+    while (s->waiting && receiver(s) && !window_full(s)) {
         Waiting *w = s->waiting;
         s->waiting = w->next;
         s->waiting_n--;
@@ -226,7 +231,7 @@ void session_pump(Shard *shard, Session *s) {
         send_item(shard, s, &item);
         free(w);
     }
-    if (!s->backlog || s->reading || !s->client || s->inflight_n * 2 > s->window) return;
+    if (!s->backlog || s->reading || !receiver(s) || s->inflight_n * 2 > s->window) return;
     s->reading = true;
     s->read_seq = s->next_seq;
     store_read_queue(shard, s, s->sent_seq + 1, s->window - s->inflight_n, page_read);
@@ -276,7 +281,7 @@ static void expired(Timer *t, Reactor *r) {
     pthread_mutex_lock(&s->space->sessions_lock);
     if (map_get(&s->space->sessions, s->client_id) == s) map_remove(&s->space->sessions, s->client_id);
     pthread_mutex_unlock(&s->space->sessions_lock);
-    if (s->reading) { /* a page is on its way to it: let it arrive first */
+    if (atomic_load(&s->reads_out)) { /* a page is on its way to it: let it arrive first */
         timer_arm(r, &s->expiry, r->now_ms + 1000);
         return;
     }

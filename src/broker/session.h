@@ -49,7 +49,8 @@ struct Session {
     uint64_t sent_seq; /* up to here it was read and sent in this connection */
     uint64_t read_seq; /* next_seq when the page was asked for */
     bool backlog;      /* messages in the store come first: new ones go behind them */
-    bool reading;      /* a page is on its way */
+    bool reading;      /* a page is on its way to this connection */
+    _Atomic int reads_out; /* pages on their way, to former connections, too: the session is not freed before */
     /* for GetConnection, and while away */
     Timer expiry;
     Shard *expiry_shard;

@@ -236,6 +236,7 @@ typedef struct {
     StoreOp op;
     Tenant tenant;
     Session *session;
+    uint32_t presence; /* the connection that asked */
     Str client_id;
     int64_t from_seq;
     size_t n_max;
@@ -281,7 +282,10 @@ static Err read_run(StoreOp *op, Txn *txn, Arena *scratch) {
 
 static void read_done(StoreOp *op, Shard *shard, Err e) {
     ReadOp *r = (ReadOp *)op;
-    if (atomic_load(&r->session->shard_index) == shard->index) r->fn(shard, r->session, &r->page, e);
+    Session *s = r->session;
+    bool here = atomic_load(&s->shard_index) == shard->index && s->presence == r->presence;
+    if (here) r->fn(shard, s, &r->page, e);
+    atomic_fetch_sub(&s->reads_out, 1);
 }
 
 void store_read_queue(Shard *shard, Session *s, uint64_t from_seq, size_t n_max, StoredPageFn *fn) {
@@ -290,10 +294,12 @@ void store_read_queue(Shard *shard, Session *s, uint64_t from_seq, size_t n_max,
     *r = (ReadOp){ .op = { .run = read_run, .done = read_done },
                    .tenant = tenant_of(shard->broker, s->space),
                    .session = s,
+                   .presence = s->presence,
                    .client_id = str_dup(arena, s->client_id),
                    .from_seq = (int64_t)from_seq,
                    .n_max = n_max,
                    .fn = fn };
+    atomic_fetch_add(&s->reads_out, 1);
     store_op_add(shard, &r->op);
 }
 
