@@ -45,11 +45,11 @@ struct Session {
     Waiting *waiting, **waiting_tail;
     size_t waiting_n;
     /* the stored queue of a kept session */
-    uint64_t next_seq; /* of the next message stored */
-    uint64_t sent_seq; /* up to here it was read and sent in this connection */
-    uint64_t read_seq; /* next_seq when the page was asked for */
-    bool backlog;      /* messages in the store come first: new ones go behind them */
-    bool reading;      /* a page is on its way to this connection */
+    uint64_t next_seq;     /* of the next message stored */
+    uint64_t sent_seq;     /* up to here it was read and sent in this connection */
+    uint64_t read_seq;     /* next_seq when the page was asked for */
+    bool backlog;          /* messages in the store come first: new ones go behind them */
+    bool reading;          /* a page is on its way to this connection */
     _Atomic int reads_out; /* pages on their way, to former connections, too: the session is not freed before */
     /* for GetConnection, and while away */
     Timer expiry;

@@ -52,6 +52,7 @@ static const Setting TABLE[] = {
     { "http-idle-s", NUMBER, AT(http_idle_s), 1, 86400, "a kept-alive connection without request is closed" },
     { "store-files-max", NUMBER, AT(store_files_max), 16, 65536, "open files of the store" },
     { "test-skip-sync", SWITCH, AT(skip_sync), 0, 0, "plants a fault for the durability checker: never else" },
+    { "test-answer-early", SWITCH, AT(answer_early), 0, 0, "plants a fault for the crash checker: never else" },
     LIMIT("client-id-bytes-max", SIZE, client_id_bytes_max, 65535, ""),
     LIMIT("topic-bytes-max", SIZE, topic_bytes_max, 65535, ""),
     LIMIT("topic-slashes-max", SIZE, topic_slashes_max, 100, ""),

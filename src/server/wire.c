@@ -52,6 +52,7 @@ static Err open_store(Server *s, Str *why) {
     if (e != OK) return e;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     s->env.workers = workers_start(s->env.store, (int)(o->workers ? o->workers : cores));
+    if (o->answer_early) workers_answer_early(s->env.workers);
     return OK;
 }
 

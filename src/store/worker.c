@@ -28,14 +28,12 @@ struct Workers {
     pthread_rwlock_t turn;
     _Atomic size_t queued; /* submitted and not done */
     _Atomic bool stopping;
+    bool answers_early; /* a planted fault */
     int count;
     Worker worker[];
 };
 
-static Err run_batch(Store *store, Job *first, const Job *end) {
-    Txn *txn;
-    Err e = txn_begin(store, &txn);
-    if (e != OK) return e;
+static void run_jobs(Txn *txn, Job *first, const Job *end) {
     for (Job *j = first; j != end; j = j->next) {
         txn_savepoint(txn);
         j->result = j->run(j, txn);
@@ -44,6 +42,13 @@ static Err run_batch(Store *store, Job *first, const Job *end) {
         else
             txn_rollback(txn);
     }
+}
+
+static Err run_batch(Store *store, Job *first, const Job *end) {
+    Txn *txn;
+    Err e = txn_begin(store, &txn);
+    if (e != OK) return e;
+    run_jobs(txn, first, end);
     return txn_commit(txn, true);
 }
 
@@ -78,13 +83,7 @@ static void run_alone(Workers *w, Job *first, const Job *end) {
     pthread_rwlock_unlock(&w->turn);
 }
 
-static void do_batch(Workers *w, Job *first, const Job *end) {
-    for (Job *j = first; j != end; j = j->next) j->result = OK;
-    Err e = try_batch(w, first, end);
-    if (e == ERR_CONFLICT)
-        run_alone(w, first, end);
-    else if (e != OK)
-        fail_batch(first, end, e);
+static void tell(Workers *w, Job *first, const Job *end) {
     for (Job *j = first, *next; j != end; j = next) {
         next = j->next;
         j->next = NULL;
@@ -99,6 +98,28 @@ static void wake_all(Workers *w) {
         pthread_cond_signal(&w->worker[i].wake);
         pthread_mutex_unlock(&w->worker[i].mutex);
     }
+}
+
+static void do_batch(Workers *w, Job *first, const Job *end) {
+    for (Job *j = first; j != end; j = j->next) j->result = OK;
+    Err e = try_batch(w, first, end);
+    if (e == ERR_CONFLICT)
+        run_alone(w, first, end);
+    else if (e != OK)
+        fail_batch(first, end, e);
+    tell(w, first, end);
+}
+
+/* What must never be: each job is told that it is done, and then the batch is committed. */
+static void do_batch_early(Workers *w, Job *first, const Job *end) {
+    Txn *txn;
+    Err e = txn_begin(w->store, &txn);
+    if (e == OK)
+        run_jobs(txn, first, end);
+    else
+        fail_batch(first, end, e);
+    tell(w, first, end);
+    if (e != OK || txn_commit(txn, true) != OK) return; /* lost, as planted */
 }
 
 /* Takes a batch off the queue: *first up to (not with) *end. False when the workers stop and all is done. */
@@ -121,7 +142,7 @@ static bool take_batch(Worker *me, Job **first, Job **end) {
 static void *worker_main(void *arg) {
     Worker *me = arg;
     for (Job *first, *end; take_batch(me, &first, &end);) {
-        do_batch(me->workers, first, end);
+        (me->workers->answers_early ? do_batch_early : do_batch)(me->workers, first, end);
         if (atomic_load(&me->workers->stopping) && atomic_load(&me->workers->queued) == 0) wake_all(me->workers);
     }
     return NULL;
@@ -147,6 +168,10 @@ Workers *workers_start(Store *store, int threads) {
     for (int i = 0; i < threads; i++)
         if (pthread_create(&w->worker[i].thread, NULL, worker_main, &w->worker[i]) != 0) abort(); /* at start only */
     return w;
+}
+
+void workers_answer_early(Workers *w) {
+    w->answers_early = true;
 }
 
 void workers_submit(Workers *w, Job *job) {

@@ -22,6 +22,8 @@ struct Job {
 };
 
 Workers *workers_start(Store *store, int threads);
+/* Plants the fault that the crash checker must find: jobs are told before the commit. Before the first job. */
+void workers_answer_early(Workers *workers);
 void workers_submit(Workers *workers, Job *job); /* from any thread */
 void workers_stop(Workers *workers);             /* finishes what is queued, and what that submits; then joins */
 /* Jobs submitted and not done, for /metrics. */

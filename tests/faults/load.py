@@ -5,6 +5,7 @@ Every actor runs until the server is gone, which ends it with Gone. What the ser
 import asyncio
 import json
 import random
+import urllib.parse
 
 from client import Api, Gone, Mqtt, Signer
 from ledger import Existence, Inbox, Publisher, Register, Verdict
@@ -317,12 +318,7 @@ class World:
             found = json.loads(body)["certificateDescription"] if status == 200 else {}
             verdict.add(self.certificates.check(name, found.get("certificatePem")))
         arn = "arn:aws:iot:us-east-1:123456789012:cert/"
-        attached = await self.expect(api, 200, "POST", "/policy-targets/everything", query="pageSize=250")
-        targets = list(attached["targets"])
-        while marker := attached.get("nextMarker"):
-            attached = await self.expect(api, 200, "POST", "/policy-targets/everything",
-                                         query=f"marker={marker.replace('=', '%3D').replace('/', '%2F').replace('+', '%2B')}&pageSize=250")
-            targets += attached["targets"]
+        targets = await self.targets(api, verdict)
         for name in self.attached.state:
             verdict.add(self.attached.check(name, "attached" if arn + name in targets else None))
         sure = [name for name, state in self.attached.state.items() if state == "there"]
@@ -332,6 +328,20 @@ class World:
         self.keys.clear()
         api.close()
         return verdict
+
+    async def targets(self, api, verdict):
+        """What the policy that is there from the beginning is attached to."""
+        found, marker = [], ""
+        while marker is not None:
+            query = (f"marker={urllib.parse.quote(marker, safe='')}&" if marker else "") + "pageSize=250"
+            status, body = await api.call("POST", "/policy-targets/everything", query=query)
+            if status != 200:
+                verdict.lost.append(f"ListTargetsForPolicy answers {status}: {body[:200]!r}")
+                return found
+            answer = json.loads(body)
+            found += answer["targets"]
+            marker = answer.get("nextMarker")
+        return found
 
     async def connect_with(self, identity, verdict):
         """A certificate and policy from before the crash let their device in."""
