@@ -60,7 +60,7 @@ struct Client {
     bool problem_info;
     int64_t last_ms;
     Will *will;
-    Str *aliases; /* topic_alias_max + 1, each malloc'ed; NULL: none used */
+    Str *aliases;      /* topic_alias_max + 1, each malloc'ed; NULL: none used */
     TopicSlot *topics; /* TOPIC_SLOTS; NULL: has not published */
     uint32_t topic_turn;
     AckSlot *acks; /* a ring of inflight_in_max */
