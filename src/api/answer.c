@@ -64,6 +64,10 @@ Err answer_output(Call *c, const void *out, bool check, ApiResponse *rs, Str *wh
         e = payload ? put_payload(c, payload, (const char *)out + payload->offset, &r, &type)
                     : write_json(c, op->out, out, &r.body);
         if (!http_header(r.headers, r.headers_n, S("Content-Type")).ptr) add_header(&r, S("Content-Type"), type);
+    } else if (c->traced) {
+        /* Source: observed: {"message":"OK","traceId":"…"} of POST /topics, whose model has no output */
+        r.body = str_format(c->arena, "{\"message\":\"OK\",\"traceId\":\"%.*s\"}", PS(c->request_id));
+        add_header(&r, S("Content-Type"), S("application/json"));
     } else if (op->service->protocol != API_REST_JSON) {
         r.body = S("{}");
         add_header(&r, S("Content-Type"), json_type(op->service));
@@ -97,6 +101,7 @@ void answer_failure(Call *c, ApiResponse *rs) {
     if (s && s->protocol != API_REST_JSON) json_add_str(d, body, S("__type"), error->name);
     json_add_str(d, body, error->message_member, c->failure.message);
     put_members(c, error, d, body);
+    if (c->traced) json_add_str(d, body, S("traceId"), c->request_id);
     r.body = json_write_mut(c->arena, body);
     if (!r.body.ptr) r.body = S("{\"message\":\"the message quotes bytes that are not UTF-8\"}");
     add_header(&r, S("Content-Type"), json_type(s));

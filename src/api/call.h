@@ -41,6 +41,7 @@ typedef struct Call {
     /* The answer waits for these: see call_hold. */
     _Atomic int holds;
     void (*answer)(struct Call *c);
+    bool traced;           /* errors, and answers without output, carry a traceId: data planes over HTTPS */
     bool validate_replies; /* tests: an answer that breaks its model becomes a 500 that says how */
 } Call;
 

@@ -26,6 +26,7 @@ void log_line(const Log *log, LogLevel level, const char *format, ...) {
     for (size_t i = start; i < n; i++)
         if ((uint8_t)line[i] < 0x20 || line[i] == 0x7F) line[i] = '?';
     line[n++] = '\n';
+    if (log->also) log->also(log->also_ctx, (Str){ (const uint8_t *)line, n });
     if (write(log->fd, line, n) < 0) return; /* nobody is left to be told */
 }
 

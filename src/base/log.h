@@ -9,6 +9,8 @@ typedef enum { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR } LogLevel;
 typedef struct {
     LogLevel least; /* lines below it are dropped */
     int fd;         /* where lines go; one write a line */
+    void (*also)(void *ctx, Str line); /* gets each line, too, on the thread that logs; NULL: nobody */
+    void *also_ctx;
 } Log;
 
 /* Shape: "2026-01-02T03:04:05.678Z LEVEL " + the formatted rest. Control characters in it become '?'. */

@@ -247,34 +247,91 @@ Err broker_load_account(Broker *b, Str account) {
 
 typedef struct {
     Task task;
+    void (*run)(Shard *shard);
     pthread_mutex_t lock;
     pthread_cond_t over;
     bool done;
-} ShutTask;
+} ShardTask;
 
-static void shut(Task *task, Reactor *r) {
-    ShutTask *t = (ShutTask *)task;
-    Shard *shard = shard_of(r);
-    while (shard->clients)
-        client_leave(shard->clients, LEAVE_SERVER, MQTT_SERVER_SHUTTING_DOWN, "the server is shutting down");
+static void shard_task(Task *task, Reactor *r) {
+    ShardTask *t = (ShardTask *)task;
+    t->run(shard_of(r));
     pthread_mutex_lock(&t->lock);
     t->done = true;
     pthread_cond_signal(&t->over);
     pthread_mutex_unlock(&t->lock);
 }
 
-void broker_shut(Broker *b) {
+/* On each shard's thread, one after the other; waits. */
+static void on_shards(Broker *b, void (*run)(Shard *shard)) {
     for (size_t i = 0; i < b->shards_n; i++) {
-        ShutTask t = { .task.run = shut };
+        ShardTask t = { .task.run = shard_task, .run = run };
         pthread_mutex_init(&t.lock, NULL);
         pthread_cond_init(&t.over, NULL);
         reactor_post(b->shards[i]->reactor, &t.task);
         pthread_mutex_lock(&t.lock);
         while (!t.done) pthread_cond_wait(&t.over, &t.lock);
         pthread_mutex_unlock(&t.lock);
-        pthread_cond_destroy(&t.over);
         pthread_mutex_destroy(&t.lock);
+        pthread_cond_destroy(&t.over);
     }
+}
+
+static void shut(Shard *shard) {
+    while (shard->clients)
+        client_leave(shard->clients, LEAVE_SERVER, MQTT_SERVER_SHUTTING_DOWN, "the server is shutting down");
+}
+
+void broker_shut(Broker *b) {
+    on_shards(b, shut);
+}
+
+/* Sessions of this shard; they are never freed before the broker, so that the list holds without the lock. */
+static Session **sessions_of(Shard *shard, Space *space, Arena *arena, size_t *n) {
+    pthread_mutex_lock(&space->sessions_lock);
+    Session **list = arena_array(arena, Session *, space->sessions.count + 1);
+    *n = 0;
+    map_each (&space->sessions, slot) {
+        Session *s = slot->value;
+        if (atomic_load(&s->shard_index) == shard->index) list[(*n)++] = s;
+    }
+    pthread_mutex_unlock(&space->sessions_lock);
+    return list;
+}
+
+static void forget_session(Shard *shard, Session *s) {
+    timer_disarm(&s->expiry);
+    session_clear(shard, s);
+    s->presence = 0; /* a delayed will finds another number and is not sent */
+    s->connected_ms = s->disconnected_ms = 0;
+}
+
+static void reset(Shard *shard) {
+    Broker *b = shard->broker;
+    Arena arena = { 0 };
+    while (shard->clients) {
+        Client *c = shard->clients;
+        free(c->will);
+        c->will = NULL;
+        c->session_expiry_s = 0;
+        client_leave(c, LEAVE_SERVER, MQTT_ADMINISTRATIVE_ACTION, "the server was reset");
+    }
+    pthread_mutex_lock(&b->spaces_lock);
+    Space **spaces = arena_array(&arena, Space *, b->spaces.count + 1);
+    size_t spaces_n = 0;
+    map_each (&b->spaces, slot) spaces[spaces_n++] = slot->value;
+    pthread_mutex_unlock(&b->spaces_lock);
+    for (size_t i = 0; i < spaces_n; i++) {
+        size_t n;
+        Session **list = sessions_of(shard, spaces[i], &arena, &n);
+        for (size_t j = 0; j < n; j++) forget_session(shard, list[j]);
+    }
+    arena_free(&arena);
+}
+
+void broker_reset(Broker *b) {
+    on_shards(b, reset);
+    atomic_store(&b->retained_n, 0);
 }
 
 BrokerFigures broker_figures(Broker *b) {

@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <time.h>
 
 #include "gateway/internal.h"
 
@@ -19,10 +20,23 @@ static void wait_next(Link *l) {
     timer_arm(l->conn->reactor, &l->conn->timer, l->conn->reactor->now_ms + l->gateway->o.http_idle_s * 1000);
 }
 
+/* The real time, whatever the test clock says: clients correct their own by it. Source: RFC 9110 section 5.6.7 */
+static Str http_date(Arena *arena) {
+    static const char DAYS[] = "SunMonTueWedThuFriSat", MONTHS[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    time_t now = time(NULL);
+    struct tm t;
+    gmtime_r(&now, &t);
+    return str_format(arena, "%.3s, %02d %.3s %d %02d:%02d:%02d GMT", DAYS + 3 * t.tm_wday, t.tm_mday,
+                      MONTHS + 3 * t.tm_mon, t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
+}
+
 void http_answer(Link *l, const ApiResponse *rs, bool head) {
     Arena scratch = { 0 };
     Writer w = writer_in(&scratch);
-    http_write_response(&w, rs->status, rs->headers, rs->headers_n, rs->body, l->keep_alive, head);
+    HttpHeader headers[API_HEADERS_MAX + 1];
+    memcpy(headers, rs->headers, rs->headers_n * sizeof *headers);
+    headers[rs->headers_n] = (HttpHeader){ S("Date"), http_date(&scratch) };
+    http_write_response(&w, rs->status, headers, rs->headers_n + 1, rs->body, l->keep_alive, head);
     conn_put(l->conn, w.ptr, w.len);
     arena_free(&scratch);
     l->call = NULL;
@@ -89,10 +103,14 @@ static Err upgrade_principal(Link *l, const HttpRequest *rq, Arena *arena, const
         *out = principal_retain(l->principal);
         return OK;
     }
-    Err e = keyring_authenticate(l->gateway->o.env->keys, &in, real_ms(), arena, &sig, out, fault);
+    const Principal *who;
+    Err e = keyring_authenticate(l->gateway->o.env->keys, &in, real_ms(), arena, &sig, &who, fault);
     if (e != OK) return e;
-    if (str_eq(sig.service, S("iotdevicegateway")) || str_eq(sig.service, S("iotdata"))) return OK;
-    principal_release((Principal *)(uintptr_t)*out);
+    if (str_eq(sig.service, S("iotdevicegateway")) || str_eq(sig.service, S("iotdata"))) {
+        *out = who;
+        return OK;
+    }
+    principal_release((Principal *)(uintptr_t)who);
     *fault = sigv4_fault(SIGV4_MISMATCH, sig.service, arena,
                          "Credential should be scoped to correct service: 'iotdevicegateway'.");
     return ERR_UNAUTHENTICATED;
@@ -128,6 +146,21 @@ static void bad_request(Link *l) {
     arena_free(&arena);
 }
 
+/* Source: what the data plane answers who may not be there */
+static void refuse_certificate(Link *l) {
+    Arena arena = { 0 };
+    Str id = rng_uuid(&l->gateway->rng[l->conn->reactor->index], &arena);
+    ApiResponse rs = { .status = 403,
+                       .headers = { { S("Content-Type"), S("application/json") },
+                                    { S("x-amzn-RequestId"), id },
+                                    { S("x-amzn-ErrorType"), S("ForbiddenException") } },
+                       .headers_n = 3,
+                       .body = str_format(&arena, "{\"message\":\"Forbidden\",\"traceId\":\"%.*s\"}", PS(id)) };
+    l->keep_alive = false;
+    http_answer(l, &rs, false);
+    arena_free(&arena);
+}
+
 static void identified(Link *l) {
     conn_resume(l->conn);
 }
@@ -136,6 +169,10 @@ static void handle(Link *l, const HttpRequest *rq) {
     l->keep_alive = rq->keep_alive;
     atomic_fetch_add_explicit(&l->gateway->counters.http_requests, 1, memory_order_relaxed);
     conn_pause(l->conn); /* until it is answered */
+    if (link_refused(l)) {
+        refuse_certificate(l);
+        return;
+    }
     if (local(l, rq)) return;
     if (rq->upgrade && str_eq(rq->path, S("/mqtt")))
         upgrade(l, rq);

@@ -87,9 +87,10 @@ static Err refuse(HttpCall *h, const ApiError *error, Str message) {
 }
 
 /* An authentication failure in the shape of the service that was meant. */
-static Err not_authenticated(HttpCall *h, const SigV4Fault *f, bool query_protocol) {
+static Err not_authenticated(HttpCall *h, const SigV4Fault *f, Str service) {
     atomic_fetch_add(&h->link->gateway->counters.not_authenticated, 1);
-    if (query_protocol) {
+    h->call.traced = str_eq(service, S("iotdata")) || str_eq(service, S("iotdevicegateway"));
+    if (str_eq(service, S("sts"))) {
         sts_refuse(&h->call, f->status, f->query_code, f->message, &h->response);
         return ERR_CLOSED; /* answered */
     }
@@ -121,12 +122,16 @@ static Err find_operation(HttpCall *h, Str signing) {
     for (size_t i = 0; i < n; i++) {
         if (signing.ptr ? !serves(all[i], signing) : !data_plane(all[i])) continue;
         Err e = api_match(all[i], &h->request, &h->arena, &h->match);
-        if (e == OK) return OK;
+        if (e == OK) {
+            h->call.traced = data_plane(all[i]);
+            return OK;
+        }
         if (!meant || (first == ERR_NOT_FOUND && e != ERR_NOT_FOUND)) {
             meant = all[i];
             first = e;
         }
     }
+    h->call.traced = meant && data_plane(meant);
     if (meant) return api_no_match(&h->call, meant, &h->request, first);
     ApiError *error = arena_new(&h->arena, ApiError);
     *error = (ApiError){ .name = S("InvalidSignatureException"), .status = 403, .message_member = S("message") };
@@ -153,7 +158,7 @@ static Err authenticate(HttpCall *h, Str *signing) {
         *signing = STR_NONE;
     } else {
         Err e = keyring_authenticate(l->gateway->o.env->keys, rq, real_ms(), &h->arena, &sig, &h->principal, &fault);
-        if (e != OK) return not_authenticated(h, &fault, str_eq(sig.service, S("sts")));
+        if (e != OK) return not_authenticated(h, &fault, sig.service);
         *signing = sig.service;
     }
     h->call.principal = h->principal;

@@ -26,7 +26,13 @@ struct Gateway {
     GatewayCounters counters;
 };
 
-typedef enum { LINK_CERTIFICATE_NONE, LINK_CERTIFICATE_ASKED, LINK_CERTIFICATE_KNOWN } LinkCertificate;
+typedef enum {
+    LINK_CERTIFICATE_NONE,
+    LINK_CERTIFICATE_ASKED,
+    LINK_CERTIFICATE_KNOWN,
+    LINK_CERTIFICATE_REFUSED,    /* HTTP is answered 403, all else is closed */
+    LINK_CERTIFICATE_FIRST_SEEN, /* the same; it may be registered by this very attempt */
+} LinkCertificate;
 
 struct Link {
     Gateway *gateway;
@@ -55,9 +61,12 @@ Link *link_new(Gateway *g, Conn *c, bool plain);
 void link_retain(Link *l);
 void link_release(Link *l);
 void link_unlist(Link *l);
-/* Asks the directory whose certificate this is; `known` runs when the answer is there, now or later. The connection
- * closes when it may not be. */
+/* Asks the directory whose certificate this is; `known` runs when the answer is there, now or later, whatever it is. */
 void link_identify(Link *l, void (*known)(Link *l));
+/* Its certificate may not be used: no request of this connection is carried out. */
+bool link_refused(const Link *l);
+/* The first bytes under a refused certificate: it is registered where its CA says so (JITR). */
+void link_first_seen(Link *l);
 /* Whether what was known of the certificate still stands; if not, link_identify is due. */
 bool link_current(const Link *l);
 

@@ -2,8 +2,11 @@
 
 #include <stdlib.h>
 
+#include "services/iot/first_seen.h"
+
 /* A client certificate is a claim until the directory has said whose it is: input waits for that. The answer may
- * come from another thread; it is posted back. A change of principals between question and answer asks again. */
+ * come from another thread; it is posted back. A change of principals between question and answer asks again.
+ * A refused certificate ends the connection at its first byte, not before: HTTP is told so. */
 
 Link *link_new(Gateway *g, Conn *c, bool plain) {
     Link *l = mem_new(sizeof *l);
@@ -56,16 +59,15 @@ static void refuse(Link *l, const DirectoryAnswer *a) {
     atomic_fetch_add(&l->gateway->counters.not_authenticated, 1);
     log_line(l->gateway->o.log, LOG_WARN, "event=Connection.AuthNError reason=%s certificate=%s ip=%.*s",
              a->reason ? a->reason : err_name(a->error), l->fingerprint, PS(conn_address(&l->conn->peer, ip)));
-    conn_close(l->conn, CLOSE_BY_SERVER);
+    bool pending = a->status && strcmp(a->status, "PENDING_ACTIVATION") == 0;
+    l->certificate = a->error == ERR_NOT_FOUND || pending ? LINK_CERTIFICATE_FIRST_SEEN : LINK_CERTIFICATE_REFUSED;
+    principal_release((Principal *)(uintptr_t)l->principal);
+    l->principal = NULL;
 }
 
 static void answered(Link *l, const DirectoryAnswer *a) {
     if (l->gone) {
         principal_release((Principal *)(uintptr_t)a->principal);
-        return;
-    }
-    if (a->error != OK) {
-        refuse(l, a);
         return;
     }
     principal_release((Principal *)(uintptr_t)l->principal);
@@ -75,7 +77,25 @@ static void answered(Link *l, const DirectoryAnswer *a) {
         return;
     }
     l->certificate = LINK_CERTIFICATE_KNOWN;
+    if (a->error != OK) refuse(l, a);
     l->resume(l);
+}
+
+bool link_refused(const Link *l) {
+    return l->certificate == LINK_CERTIFICATE_REFUSED || l->certificate == LINK_CERTIFICATE_FIRST_SEEN;
+}
+
+static void first_seen_told(void *ctx, bool registered) {
+    (void)ctx, (void)registered; /* this connection fails in either case */
+}
+
+void link_first_seen(Link *l) {
+    if (l->certificate != LINK_CERTIFICATE_FIRST_SEEN) return;
+    Arena arena = { 0 };
+    TlsChain chain = tls_peer_chain(l->conn, &arena);
+    l->certificate = LINK_CERTIFICATE_REFUSED;
+    iot_first_seen(l->gateway->o.env, STR_NONE, chain.der, chain.n, first_seen_told, NULL);
+    arena_free(&arena);
 }
 
 static void identified(Task *task, Reactor *r) {
@@ -139,6 +159,13 @@ static size_t front_input(Conn *c, uint8_t *bytes, size_t len) {
     Str alpn = tls_alpn(c);
     bool mqtt = bytes[0] == 0x10, http = (bytes[0] >= 'A' && bytes[0] <= 'Z') || (bytes[0] >= 'a' && bytes[0] <= 'z');
     char ip[INET6_ADDRSTRLEN];
+    if (link_refused(l)) {
+        link_first_seen(l);
+        if (!http) {
+            conn_close(c, CLOSE_BY_SERVER);
+            return len;
+        }
+    }
     if (mqtt && l->principal) {
         to_mqtt(l);
         return MQTT_HANDLER.input(c, bytes, len);

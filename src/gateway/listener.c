@@ -109,7 +109,11 @@ static Err listen_all(Gateway *g, const struct addrinfo *list, int port, ListenK
     for (const struct addrinfo *a = list; a && n < 8; a = a->ai_next) {
         int fd = open_socket(a, chosen);
         if (fd < 0 && (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT) && (n > 0 || a->ai_next))
+        {
+            log_line(g->o.log, LOG_INFO, "event=Listen reason=\"%s is not there: %s\"",
+                     a->ai_family == AF_INET6 ? "::1, or another IPv6 address," : "an address", strerror(errno));
             continue; /* no IPv6 here */
+        }
         if (fd < 0) {
             int kept = errno;
             while (n) close(fds[--n]);
@@ -125,9 +129,27 @@ static Err listen_all(Gateway *g, const struct addrinfo *list, int port, ListenK
     return OK;
 }
 
+/* What listens to "localhost" must not depend on what the machine's hosts file says of it: both loopbacks. */
+static struct addrinfo *resolve_loopbacks(int *bad) {
+    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST };
+    struct addrinfo *first, *second;
+    *bad = getaddrinfo("127.0.0.1", "0", &hints, &first);
+    if (*bad) return NULL;
+    if (getaddrinfo("::1", "0", &hints, &second) == 0) first->ai_next = second; /* freeaddrinfo takes the chain */
+    return first;
+}
+
+static struct addrinfo *resolve(const char *host, int *bad) {
+    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+    struct addrinfo *list = NULL;
+    if (strcmp(host, "localhost") == 0) return resolve_loopbacks(bad);
+    *bad = getaddrinfo(strcmp(host, "*") == 0 ? NULL : host, "0", &hints, &list);
+    return list;
+}
+
 Err gateway_listen(Gateway *g, const char *host, int port, ListenKind kind, Arena *arena, int *port_out, Str *why) {
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *list;
-    int bad = getaddrinfo(strcmp(host, "*") == 0 ? NULL : host, "0", &hints, &list);
+    int bad;
+    struct addrinfo *list = resolve(host, &bad);
     if (bad) {
         *why = str_format(arena, "cannot listen on '%s': %s", host, gai_strerror(bad));
         return ERR_IO;

@@ -397,6 +397,17 @@ void directory_thing_changed(Directory *d, Str account, Str thing_name) {
     changed(d, INTEREST_THING, account, thing_name);
 }
 
+void directory_all_changed(Directory *d) {
+    Batch batch = { 0 };
+    pthread_mutex_lock(&d->lock);
+    atomic_fetch_add_explicit(&d->generation, RING + 1, memory_order_release); /* loads under way read again */
+    for (Entry *x = d->newest; x; x = x->older)
+        if (!x->loading) load_later(d, x);
+    pending_fill(d, &batch);
+    pthread_mutex_unlock(&d->lock);
+    batch_submit(d, &batch);
+}
+
 void directory_listen(Directory *d, DirectoryListener *listener, void *ctx) {
     d->listener = listener;
     d->listener_ctx = ctx;

@@ -45,6 +45,8 @@ void directory_certificate_changed(Directory *d, Str account,
 void directory_policy_changed(Directory *d, Str account, Str policy_name); /* another default version */
 void directory_group_changed(Directory *d, Str account, Str group_name);   /* its policies, its parent, or gone */
 void directory_thing_changed(Directory *d, Str account, Str thing_name);   /* attributes, type, groups */
+/* All that is cached is loaded again, as the store holds it now. */
+void directory_all_changed(Directory *d);
 
 /* Told after the cache is current, on a worker's thread, once a change: a snapshot was replaced by `now` (borrowed;
  * retain it to keep it), or may not be connected any more (NULL). Calls for one principal come in order. */

@@ -122,7 +122,7 @@ static Err set(Settings *out, const Setting *s, Str value, Arena *arena, Str *wh
 static Err set_named(Settings *out, Str name, Str value, Arena *arena, Str *why) {
     const Setting *s = find(name);
     if (!s) {
-        *why = str_format(arena, "there is no setting '%.*s': see starling serve --help", PS(name));
+        *why = str_format(arena, "there is no setting '--%.*s': see starling serve --help", PS(name));
         return ERR_INVALID;
     }
     return set(out, s, value, arena, why);
