@@ -78,9 +78,11 @@ static void send_records(Conn *c) {
 
 /* ------------------------------------------------------------------------------------------------ the server */
 
-static int accept_any(int ok, X509_STORE_CTX *store) {
-    (void)ok, (void)store;
-    return 1; /* the identity service decides */
+/* The identity service decides; OpenSSL's own chain building would cost a tenth of the handshake for nothing. */
+static int accept_any(X509_STORE_CTX *store, void *arg) {
+    (void)arg;
+    X509_STORE_CTX_set_error(store, X509_V_OK);
+    return 1;
 }
 
 static bool alpn_offers(const uint8_t *list, size_t len, Str name) {
@@ -181,7 +183,8 @@ static Err configure(SSL_CTX *ctx, const TlsOptions *o, Arena *arena, Str *why) 
     SSL_CTX_set_session_id_context(ctx, (const uint8_t *)"starling", 8);
     SSL_CTX_set_num_tickets(ctx, 1);
     SSL_CTX_set_timeout(ctx, 24 * 3600);
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, accept_any);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_cert_verify_callback(ctx, accept_any, NULL);
     SSL_CTX_set_verify_depth(ctx, 8);
     SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, NULL);
     SSL_CTX_set_client_hello_cb(ctx, on_hello, NULL);
