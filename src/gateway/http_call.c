@@ -172,9 +172,20 @@ static uint64_t key_of(const HttpCall *h) {
     return h->match.labels_n ? key ^ str_hash(h->match.labels[0]) : key;
 }
 
+/* Operations that make an RSA key: a tenth of a second and more. */
+static const Str SLOW[] = { STR_INIT("CreateKeysAndCertificate") };
+
+static bool slow(const Call *c) {
+    for (size_t i = 0; c->op && i < sizeof SLOW / sizeof *SLOW; i++)
+        if (str_eq(c->op->name, SLOW[i])) return true;
+    return false;
+}
+
 static void submit(HttpCall *h) {
-    h->job = (Job){ .key = key_of(h), .run = run, .done = done };
-    workers_submit(h->link->gateway->o.env->workers, &h->job);
+    Env *env = h->link->gateway->o.env;
+    bool apart = env->slow_workers && slow(&h->call);
+    h->job = (Job){ .key = apart ? rng_u64(&h->rng) : key_of(h), .run = run, .done = done };
+    workers_submit(apart ? env->slow_workers : env->workers, &h->job);
 }
 
 static HttpCall *call_new(Link *l, const HttpRequest *rq) {

@@ -52,6 +52,8 @@ static Err open_store(Server *s, Str *why) {
     if (e != OK) return e;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     s->env.workers = workers_start(s->env.store, (int)(o->workers ? o->workers : cores));
+    s->env.slow_workers = workers_start(s->env.store, (int)(cores > 1 ? cores / 2 : 1));
+    workers_one_by_one(s->env.slow_workers);
     if (o->answer_early) workers_answer_early(s->env.workers);
     return OK;
 }
@@ -204,6 +206,7 @@ void server_close(Server *s) {
     reactor_post(s->reactors[0], &t.task);
     broker_shut(s->env.broker);
     for (size_t i = 0; i < s->reactors_n; i++) reactor_stop(s->reactors[i]);
+    workers_stop(s->env.slow_workers);
     workers_stop(s->env.workers);
     gateway_free(s->gateway);
     broker_free(s->env.broker);

@@ -14,6 +14,7 @@ typedef struct Broker Broker;       /* broker/broker.h */
 typedef struct Env {
     Store *store;
     Workers *workers;
+    Workers *slow_workers; /* for what computes long: nothing else waits behind it */
     const Clock *clock;
     Directory *directory;
     KeyRing *keys;

@@ -29,7 +29,7 @@ struct Workers {
     _Atomic size_t queued; /* submitted and not done */
     _Atomic bool stopping;
     bool answers_early; /* a planted fault */
-    int count;
+    int count, batch_max;
     Worker worker[];
 };
 
@@ -132,7 +132,7 @@ static bool take_batch(Worker *me, Job **first, Job **end) {
         me->asleep = false;
     }
     Job *j = *first = me->first;
-    for (int n = 0; j && n < BATCH_MAX; n++) j = j->next;
+    for (int n = 0; j && n < w->batch_max; n++) j = j->next;
     *end = me->first = j;
     if (!j) me->tail = &me->first;
     pthread_mutex_unlock(&me->mutex);
@@ -165,9 +165,14 @@ Workers *workers_start(Store *store, int threads) {
         pthread_cond_init(&me->wake, NULL);
     }
     w->count = threads;
+    w->batch_max = BATCH_MAX;
     for (int i = 0; i < threads; i++)
         if (pthread_create(&w->worker[i].thread, NULL, worker_main, &w->worker[i]) != 0) abort(); /* at start only */
     return w;
+}
+
+void workers_one_by_one(Workers *w) {
+    w->batch_max = 1;
 }
 
 void workers_answer_early(Workers *w) {

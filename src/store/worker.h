@@ -22,6 +22,9 @@ struct Job {
 };
 
 Workers *workers_start(Store *store, int threads);
+/* A batch is answered when its last job has run: where one job takes long, each has a transaction of its own.
+ * Before the first job. */
+void workers_one_by_one(Workers *workers);
 /* Plants the fault that the crash checker must find: jobs are told before the commit. Before the first job. */
 void workers_answer_early(Workers *workers);
 void workers_submit(Workers *workers, Job *job); /* from any thread */
