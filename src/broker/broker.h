@@ -71,6 +71,8 @@ void broker_publish(Broker *broker, const BrokerMessage *message);
 void broker_principal_changed(Broker *broker, Str account, Str principal_id, const Principal *now);
 /* The same for a revoked one: its live connections close. */
 void broker_disconnect_principal(Broker *broker, Str account, Str principal_id);
+/* Its other listener: one of the account's policies stands for something else. */
+void broker_policies_changed(Broker *broker, Str account);
 
 typedef struct {
     uint64_t connections, sessions, subscriptions, connects, connects_refused;

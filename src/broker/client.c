@@ -59,15 +59,16 @@ static void bind_policies(Client *c) {
     size_t n;
     c->bound_arena.block_bytes = 512;
     connection_vars(p, &facts, &c->bound_arena, &vars, &n);
-    policy_bind(p->policies, p->policies_n, vars, n, &c->bound_arena, &c->bound);
+    principal_bind(p, vars, n, &c->bound_arena, &c->bound);
 }
 
 void client_unbind(Client *c) {
+    principal_unbind(&c->bound);
     arena_free(&c->bound_arena);
-    c->bound = NULL;
 }
 
 void client_bind(Client *c) {
+    c->bound_version = atomic_load_explicit(&c->space->policy_version, memory_order_acquire); /* before the policies */
     client_unbind(c);
     bind_policies(c);
     for (int i = 0; c->topics && i < TOPIC_SLOTS; i++) c->topics[i].len = 0; /* decided for another principal */
@@ -76,13 +77,14 @@ void client_bind(Client *c) {
 bool client_may(Client *c, const char *action, const char *kind, Str resource, const PolicyVar *extra, size_t n) {
     uint8_t text[1024];
     const Broker *b = c->broker;
+    client_rebind(c);
     int head =
         snprintf((char *)text, sizeof text, "arn:aws:iot:%.*s:%.*s:%s/", PS(b->o.region), PS(c->space->account), kind);
     if (head < 0 || (size_t)head + resource.len > sizeof text) return false;
     if (resource.len) memcpy(text + head, resource.ptr, resource.len);
     Str arn = { text, (size_t)head + resource.len };
-    if (!c->bound) bind_policies(c);
-    bool ok = policy_decide(c->bound, str_c(action), arn, extra, n, NULL, NULL) == POLICY_ALLOWED;
+    if (!c->bound.policies) bind_policies(c);
+    bool ok = policy_decide(c->bound.policies, str_c(action), arn, extra, n, NULL, NULL) == POLICY_ALLOWED;
     if (!ok) atomic_fetch_add_explicit(&c->broker->counters.denied, 1, memory_order_relaxed);
     return ok;
 }
@@ -293,7 +295,7 @@ void client_release(Client *c) {
     free(c->acks);
     free(c->will);
     principal_release((Principal *)(uintptr_t)c->principal);
-    arena_free(&c->bound_arena);
+    client_unbind(c);
     arena_free(&c->arena);
     conn_release(c->conn);
     free(c);

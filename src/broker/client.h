@@ -48,8 +48,9 @@ struct Client {
     MqttVersion version;
     bool websocket, clean;
     const Principal *principal;
-    PolicyBound *bound; /* NULL: not since the last change, or not lately */
+    PrincipalBound bound; /* all zeros: not since the last change, or not lately */
     Arena bound_arena;
+    uint32_t bound_version;                  /* the space's policy_version when it was bound */
     Client *next, *prev;                     /* of the shard */
     Client *next_principal, *prev_principal; /* of the same principal on this shard */
     Str client_id, server_name;              /* in `arena` */
@@ -82,6 +83,10 @@ void client_delist(Client *c);
 
 /* Forgets what was decided for this connection and binds its policies again: its principal changed. */
 void client_bind(Client *c);
+/* … and when a policy of its account did, at its next decision. */
+static inline void client_rebind(Client *c) {
+    if (atomic_load_explicit(&c->space->policy_version, memory_order_acquire) != c->bound_version) client_bind(c);
+}
 /* Gives back what decisions need; the next one binds again. For connections that are idle. */
 void client_unbind(Client *c);
 bool client_may(Client *c, const char *action, const char *resource_kind, Str resource, const PolicyVar *extra,

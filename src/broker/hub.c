@@ -166,6 +166,13 @@ void broker_principal_changed(Broker *b, Str account, Str principal_id, const Pr
     }
 }
 
+/* Clients bind again at their next decision, routes ask their receivers again at their next message. */
+void broker_policies_changed(Broker *b, Str account) {
+    Space *space = hub_space(b, account);
+    atomic_fetch_add_explicit(&space->policy_version, 1, memory_order_release);
+    space_touch(space, S("#"));
+}
+
 void broker_disconnect_principal(Broker *b, Str account, Str principal_id) {
     broker_principal_changed(b, account, principal_id, NULL);
 }

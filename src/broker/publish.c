@@ -64,6 +64,7 @@ static bool refuse(Client *c, const MqttPublish *p, LeaveReason why, uint8_t rea
 /* ------------------------------------------------------------------------------------------------ topics */
 
 static TopicSlot *slot_find(Client *c, const uint8_t *topic, size_t len) {
+    client_rebind(c);
     for (int i = 0; c->topics && i < TOPIC_SLOTS; i++) {
         TopicSlot *s = &c->topics[i];
         if (s->len == len && len && memcmp(s->topic, topic, len) == 0) {

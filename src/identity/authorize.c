@@ -214,13 +214,10 @@ static Err refuse(Call *c, const ApiError *error, Str action, Str resource, Poli
                     PS(action), PS(resource), PS(why));
 }
 
-static Err decide(Call *c, const ApiError *error, const AuthorizeNeed *need) {
-    const Principal *p = c->principal;
+static Err decide_bound(Call *c, const ApiError *error, const AuthorizeNeed *need, const PolicyBound *bound) {
     PolicyVar vars[VARS_MAX];
     size_t vars_n = request_vars(c, vars);
     for (size_t i = 0; i < need->vars_n; i++) vars[vars_n++] = need->vars[i];
-    PolicyBound *bound;
-    policy_bind(p->policies, p->policies_n, p->vars, p->vars_n, c->arena, &bound);
     const Str actions[] = { need->action, need->second_action };
     for (size_t a = 0; a < 2 && actions[a].ptr; a++) {
         for (size_t r = 0; r < need->resources_n; r++) {
@@ -229,6 +226,14 @@ static Err decide(Call *c, const ApiError *error, const AuthorizeNeed *need) {
         }
     }
     return OK;
+}
+
+static Err decide(Call *c, const ApiError *error, const AuthorizeNeed *need) {
+    PrincipalBound bound;
+    principal_bind(c->principal, c->principal->vars, c->principal->vars_n, c->arena, &bound);
+    Err e = decide_bound(c, error, need, bound.policies);
+    principal_unbind(&bound);
+    return e;
 }
 
 Err api_authorize(Call *c, const ApiOp *op, const void *in) {

@@ -11,7 +11,7 @@ typedef struct {
     Arena arena;
     Principal principal;
     Call call;
-    Policy *policy;
+    PolicySlot *policy;
 } World;
 
 static const ApiService *service(const char *name) {
@@ -30,7 +30,11 @@ static void world(World *w, PrincipalKind kind, const char *policy) {
                                                     : S("arn:aws:iot:us-east-1:123456789012:cert/c");
     PolicyFault fault;
     PolicyKind policies = kind == PRINCIPAL_ACCESS_KEY ? POLICY_IAM : POLICY_IOT;
-    if (policy) assert_int_equal(policy_compile(S("p"), str_c(policy), policies, &w->arena, &w->policy, &fault), OK);
+    if (policy) {
+        Policy *compiled;
+        assert_int_equal(policy_compile(S("p"), str_c(policy), policies, &w->arena, &compiled, &fault), OK);
+        w->policy = policy_slot_fixed(compiled);
+    }
     w->principal.policies = &w->policy;
     w->principal.policies_n = policy != NULL;
     w->call = (Call){ .arena = &w->arena,
@@ -42,7 +46,7 @@ static void world(World *w, PrincipalKind kind, const char *policy) {
 }
 
 static void done(World *w) {
-    policy_release(w->policy);
+    policy_slot_release(w->policy);
     arena_free(&w->arena);
 }
 

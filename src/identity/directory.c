@@ -5,17 +5,16 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/map.h"
+#include "identity/directory_entry.h"
 #include "identity/directory_load.h"
-#include "identity/interest.h"
-#include "identity/policy_cache.h"
+#include "identity/policy_book.h"
 #include "identity/principal_make.h"
 
 /* The workload: a lookup at each connect and resumption, mostly of certificates seen before; changes are rare beside
- * it, but one policy may be that of every device. So: a map from certificate to entry under one mutex, held only to
+ * it, but one group may be that of every device. So: a map from certificate to entry under one mutex, held only to
  * look and to link; loading runs on workers without it.
  *
- * Each entry is linked to the names that it is made of (its certificate, things, groups, policies: interest.h), so a
+ * Each entry is linked to the names that it is made of (its certificate, things, groups: interest.h), so a
  * change finds exactly the entries that it is about. The entry then is `loading`: it is not handed out any more, who
  * asks waits for the new snapshot.
  *
@@ -24,130 +23,32 @@
  * workers (its transaction begins after that), and when it is done and one of the names that it read stands in the
  * ring with a later number, it loads again. When the ring has gone round meanwhile, it does so to be sure.
  *
- * A policy may be that of all devices. So that one device's revocation, a connect or an API call does not wait behind
- * a hundred thousand loads, those of a shared name are given to the workers BULK_MAX at a time; the others wait in
- * `pending`, out of which a change of the certificate itself or a lookup takes its entry at once. */
+ * Policies are apart from this: what a name stands for is in a slot that principals share (policy_book.h), so a new
+ * version is one exchange, and no snapshot is made for it. */
 
-enum { RING = 1024, IDLE_DEFAULT = 10000, POLICIES_KEPT = 4096, EVICT_LOOK = 8, TRIES = 4, BULK_MAX = 512 };
-
-typedef struct Waiter {
-    struct Waiter *next;
-    DirectoryDoneFn *done;
-    void *ctx;
-} Waiter;
-
-typedef struct Entry {
-    Job job; /* first */
-    Directory *d;
-    Str key; /* account, zero byte, certificate id; this and the next two lie behind the struct */
-    Str account, id;
-    Principal *principal; /* NULL until loaded */
-    bool loading;
-    bool pending; /* loading, and not with the workers yet: in the directory's list */
-    bool bulk;    /* counted in bulk_loading */
-    struct Entry *pending_next, *pending_prev;
-    uint64_t since; /* number of the last change when the load was given to the workers */
-    int tries;
-    Waiter *waiters;
-    Links links;
-    struct Entry *newer, *older;
-    /* what the load made; the worker's alone while loading */
-    Arena scratch;
-    DirectoryAnswer made;
-    Names names;
-} Entry;
+enum { RING = 1024, IDLE_DEFAULT = 10000, POLICIES_KEPT = 4096, TRIES = 4 };
 
 struct Directory {
     DirectoryOptions options;
-    PolicyCache *policies;
+    PolicyBook *policies;
     Principal *plain;
     DirectoryListener *listener;
+    DirectoryPolicyListener *policy_listener;
     void *listener_ctx;
     _Atomic uint64_t generation; /* the number of the last change */
     pthread_mutex_t lock;        /* guards what follows, and the entries but for what a load makes */
-    Map entries;
-    Entry *newest, *oldest;
-    Entry *pending_first, *pending_last;
-    int bulk_loading;
-    Interests interests;
+    Entries entries;
     uint64_t ring[RING];
 };
-
-/* Entries, most recently used first */
-
-static void use_unlink(Directory *d, Entry *x) {
-    if (x->newer)
-        x->newer->older = x->older;
-    else
-        d->newest = x->older;
-    if (x->older)
-        x->older->newer = x->newer;
-    else
-        d->oldest = x->newer;
-    x->newer = x->older = NULL;
-}
-
-static void use_link(Directory *d, Entry *x) {
-    x->older = d->newest;
-    if (d->newest)
-        d->newest->newer = x;
-    else
-        d->oldest = x;
-    d->newest = x;
-}
-
-static void entry_used(Directory *d, Entry *x) {
-    if (d->newest == x) return;
-    use_unlink(d, x);
-    use_link(d, x);
-}
-
-static Str entry_key(Str account, Str id, uint8_t *bytes) {
-    memcpy(bytes, account.ptr, account.len);
-    bytes[account.len] = 0;
-    memcpy(bytes + account.len + 1, id.ptr, id.len);
-    return (Str){ bytes, account.len + 1 + id.len };
-}
 
 static Err entry_run(Job *job, Txn *txn);
 static void entry_done(Job *job, Err e);
 
 static Entry *entry_new(Directory *d, Str account, Str id) {
-    Entry *x = mem_new(sizeof *x + account.len + 1 + id.len);
-    x->key = entry_key(account, id, (uint8_t *)(x + 1));
-    x->account = str_sub(x->key, 0, account.len);
-    x->id = str_from(x->key, account.len + 1);
+    Entry *x = entries_add(&d->entries, account, id);
     x->d = d;
     x->job = (Job){ .key = str_hash(x->key), .run = entry_run, .done = entry_done };
-    map_put(&d->entries, x->key, x);
-    use_link(d, x);
     return x;
-}
-
-/* Takes it out of the directory; it is freed later, by entry_free. */
-static void entry_remove(Directory *d, Entry *x) {
-    map_remove(&d->entries, x->key);
-    use_unlink(d, x);
-    interests_unlink(&d->interests, &x->links);
-}
-
-static void entry_free(Entry *x) {
-    principal_release(x->principal);
-    arena_free(&x->scratch);
-    free(x);
-}
-
-/* Looks at some of those that were used longest ago; those that nobody holds go. */
-static void evict_idle(Directory *d) {
-    for (int i = 0; i < EVICT_LOOK && d->entries.count > d->options.idle_max; i++) {
-        Entry *x = d->oldest;
-        if (!x->loading && x->principal && atomic_load_explicit(&x->principal->refs, memory_order_acquire) == 1) {
-            entry_remove(d, x);
-            entry_free(x);
-        } else {
-            entry_used(d, x);
-        }
-    }
 }
 
 /* Loading */
@@ -212,15 +113,6 @@ static bool changed_since(const Directory *d, const Names *names, uint64_t since
     return false;
 }
 
-static void answer_waiters(Waiter *waiters, const DirectoryAnswer *answer) {
-    for (Waiter *w = waiters, *next; w; w = next) {
-        next = w->next;
-        if (answer->principal) principal_retain(answer->principal);
-        w->done(w->ctx, answer);
-        free(w);
-    }
-}
-
 /* Entries on their way to the workers, once the lock is given back. */
 typedef struct {
     Entry *first;
@@ -235,35 +127,17 @@ static void load_begin(Directory *d, Entry *x, Batch *batch) {
 }
 
 static void load_later(Directory *d, Entry *x) {
-    x->loading = x->pending = true;
-    x->pending_next = NULL;
-    x->pending_prev = d->pending_last;
-    if (d->pending_last)
-        d->pending_last->pending_next = x;
-    else
-        d->pending_first = x;
-    d->pending_last = x;
+    x->loading = true;
+    entries_wait(&d->entries, x);
 }
 
 static void pending_take(Directory *d, Entry *x, Batch *batch) {
-    if (x->pending_prev)
-        x->pending_prev->pending_next = x->pending_next;
-    else
-        d->pending_first = x->pending_next;
-    if (x->pending_next)
-        x->pending_next->pending_prev = x->pending_prev;
-    else
-        d->pending_last = x->pending_prev;
-    x->pending = false;
+    entries_unwait(&d->entries, x);
     load_begin(d, x, batch);
 }
 
 static void pending_fill(Directory *d, Batch *batch) {
-    while (d->pending_first && d->bulk_loading < BULK_MAX) {
-        d->pending_first->bulk = true;
-        d->bulk_loading++;
-        pending_take(d, d->pending_first, batch);
-    }
+    for (Entry *x; (x = entries_turn(&d->entries));) load_begin(d, x, batch);
 }
 
 /* Without the lock. */
@@ -287,7 +161,7 @@ static void entry_done(Job *job, Err e) {
         batch_submit(d, &batch);
         return;
     }
-    d->bulk_loading -= x->bulk;
+    d->entries.bulk_loading -= x->bulk;
     x->bulk = false;
     pending_fill(d, &batch);
     if (e != OK) {
@@ -307,18 +181,18 @@ static void entry_done(Job *job, Err e) {
     if (answer.principal) {
         principal_retain(answer.principal);     /* ours, until the listener has been told */
         if (!links_are(&x->links, &x->names)) { /* mostly they are: what changed is what a name stands for */
-            interests_unlink(&d->interests, &x->links);
-            interests_link(&d->interests, &x->links, &x->names, x);
+            interests_unlink(&d->entries.interests, &x->links);
+            interests_link(&d->entries.interests, &x->links, &x->names, x);
         }
-        if (!old) evict_idle(d);
+        if (!old) entries_evict(&d->entries, d->options.idle_max);
     } else {
-        entry_remove(d, x);
+        entries_remove(&d->entries, x);
     }
     pthread_mutex_unlock(&d->lock);
     batch_submit(d, &batch);
 
     if (old && d->listener) d->listener(d->listener_ctx, x->account, x->id, answer.principal);
-    answer_waiters(waiters, &answer);
+    waiters_answer(waiters, &answer);
     principal_release(old);
     arena_free(&scratch);
     if (!answer.principal) entry_free(x);
@@ -334,17 +208,15 @@ Err directory_certificate(Directory *d, Str account, Str fingerprint, DirectoryD
     bool fits = account.len + fingerprint.len < sizeof bytes; /* 12 digits and 64; anything else is not there */
     Str key = fits ? entry_key(account, fingerprint, bytes) : STR_NONE;
     pthread_mutex_lock(&d->lock);
-    Entry *x = fits ? map_get(&d->entries, key) : NULL;
+    Entry *x = fits ? map_get(&d->entries.map, key) : NULL;
     if (x && !x->loading && x->principal->not_after_ms >= real_ms()) {
-        entry_used(d, x);
+        entries_used(&d->entries, x);
         *out = principal_retain(x->principal);
         pthread_mutex_unlock(&d->lock);
         return OK;
     }
     if (!x) x = entry_new(d, account, fingerprint);
-    Waiter *w = mem_new(sizeof *w);
-    *w = (Waiter){ .next = x->waiters, .done = done, .ctx = ctx };
-    x->waiters = w;
+    entry_add_waiter(x, done, ctx);
     Batch batch = { 0 };
     if (x->pending)
         pending_take(d, x, &batch);
@@ -361,15 +233,20 @@ const Principal *directory_plain(Directory *d) {
 
 /* Changes */
 
+/* Under the lock. */
+static void count_change(Directory *d, uint64_t hash) {
+    uint64_t number = atomic_load_explicit(&d->generation, memory_order_relaxed) + 1;
+    d->ring[number % RING] = hash;
+    atomic_store_explicit(&d->generation, number, memory_order_release);
+}
+
 static void changed(Directory *d, InterestKind kind, Str account, Str name) {
     Arena arena = { .block_bytes = 512 };
     Name n = interest_name(kind, account, name, &arena);
     Batch batch = { 0 };
     pthread_mutex_lock(&d->lock);
-    uint64_t number = atomic_load_explicit(&d->generation, memory_order_relaxed) + 1;
-    d->ring[number % RING] = n.hash;
-    atomic_store_explicit(&d->generation, number, memory_order_release);
-    for (Link *l = interests_find(&d->interests, &n); l; l = l->next) {
+    count_change(d, n.hash);
+    for (Link *l = interests_find(&d->entries.interests, &n); l; l = l->next) {
         Entry *x = l->owner;
         if (x->pending && kind == INTEREST_CERTIFICATE) pending_take(d, x, &batch);
         if (x->loading) continue; /* it looks at the ring when it is done */
@@ -388,7 +265,11 @@ void directory_certificate_changed(Directory *d, Str account, Str certificate_id
     changed(d, INTEREST_CERTIFICATE, account, certificate_id);
 }
 void directory_policy_changed(Directory *d, Str account, Str policy_name) {
-    changed(d, INTEREST_POLICY, account, policy_name);
+    if (!policy_book_changed(d->policies, account, policy_name)) return;
+    pthread_mutex_lock(&d->lock);
+    count_change(d, 0);
+    pthread_mutex_unlock(&d->lock);
+    if (d->policy_listener) d->policy_listener(d->listener_ctx, account);
 }
 void directory_group_changed(Directory *d, Str account, Str group_name) {
     changed(d, INTEREST_GROUP, account, group_name);
@@ -399,17 +280,19 @@ void directory_thing_changed(Directory *d, Str account, Str thing_name) {
 
 void directory_all_changed(Directory *d) {
     Batch batch = { 0 };
+    policy_book_all_changed(d->policies, d->policy_listener, d->listener_ctx);
     pthread_mutex_lock(&d->lock);
     atomic_fetch_add_explicit(&d->generation, RING + 1, memory_order_release); /* loads under way read again */
-    for (Entry *x = d->newest; x; x = x->older)
+    for (Entry *x = d->entries.newest; x; x = x->older)
         if (!x->loading) load_later(d, x);
     pending_fill(d, &batch);
     pthread_mutex_unlock(&d->lock);
     batch_submit(d, &batch);
 }
 
-void directory_listen(Directory *d, DirectoryListener *listener, void *ctx) {
+void directory_listen(Directory *d, DirectoryListener *listener, DirectoryPolicyListener *policies, void *ctx) {
     d->listener = listener;
+    d->policy_listener = policies;
     d->listener_ctx = ctx;
 }
 
@@ -419,7 +302,7 @@ uint64_t directory_generation(const Directory *d) {
 
 size_t directory_cached(Directory *d) {
     pthread_mutex_lock(&d->lock);
-    size_t n = d->entries.count;
+    size_t n = d->entries.map.count;
     pthread_mutex_unlock(&d->lock);
     return n;
 }
@@ -431,23 +314,23 @@ Directory *directory_open(const DirectoryOptions *options) {
     d->options = *options;
     if (!d->options.idle_max) d->options.idle_max = IDLE_DEFAULT;
     pthread_mutex_init(&d->lock, NULL);
-    d->policies = policy_cache_new(POLICIES_KEPT);
     d->plain = principal_make_plain(options->account, options->region);
     d->options.account = d->plain->account; /* a copy that lives as long */
     d->options.region = str_dup(&d->plain->arena, options->region);
+    d->policies = policy_book_new(options->store, d->options.region, POLICIES_KEPT);
     return d;
 }
 
 void directory_close(Directory *d) {
     if (!d) return;
-    while (d->newest) {
-        Entry *x = d->newest;
-        entry_remove(d, x);
+    while (d->entries.newest) {
+        Entry *x = d->entries.newest;
+        entries_remove(&d->entries, x);
         entry_free(x);
     }
-    map_free(&d->entries);
-    interests_free(&d->interests);
-    policy_cache_free(d->policies);
+    map_free(&d->entries.map);
+    interests_free(&d->entries.interests);
+    policy_book_free(d->policies);
     principal_release(d->plain);
     pthread_mutex_destroy(&d->lock);
     free(d);

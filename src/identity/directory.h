@@ -41,17 +41,23 @@ const Principal *directory_plain(Directory *d);
 
 /* After a commit, from an outbox: what is cached and made of these is loaded again. Thread: any. */
 void directory_certificate_changed(Directory *d, Str account,
-                                   Str certificate_id);                    /* registered, status, policies, things */
-void directory_policy_changed(Directory *d, Str account, Str policy_name); /* another default version */
-void directory_group_changed(Directory *d, Str account, Str group_name);   /* its policies, its parent, or gone */
-void directory_thing_changed(Directory *d, Str account, Str thing_name);   /* attributes, type, groups */
-/* All that is cached is loaded again, as the store holds it now. */
+                                   Str certificate_id); /* registered, status, policies, things */
+/* Made, deleted, or another default version. Reads the store, so: on a thread that may. When it returns, whatever is
+ * bound from now on has it. */
+void directory_policy_changed(Directory *d, Str account, Str policy_name);
+void directory_group_changed(Directory *d, Str account, Str group_name); /* its policies, its parent, or gone */
+void directory_thing_changed(Directory *d, Str account, Str thing_name); /* attributes, type, groups */
+/* All that is cached is loaded again, as the store holds it now. Reads the store, too. */
 void directory_all_changed(Directory *d);
 
 /* Told after the cache is current, on a worker's thread, once a change: a snapshot was replaced by `now` (borrowed;
  * retain it to keep it), or may not be connected any more (NULL). Calls for one principal come in order. */
 typedef void DirectoryListener(void *ctx, Str account, Str principal_id, const Principal *now);
-void directory_listen(Directory *d, DirectoryListener *listener, void *ctx); /* one; before the first lookup */
+/* Told within directory_policy_changed: a policy that somebody has stands for something else now. Who keeps what
+ * principal_bind made of a principal of this account binds again. */
+typedef void DirectoryPolicyListener(void *ctx, Str account);
+/* One of each, the second may be NULL; before the first lookup. */
+void directory_listen(Directory *d, DirectoryListener *listener, DirectoryPolicyListener *policies, void *ctx);
 
 /* Grows with each change, before directory_*_changed returns: connections compare it. */
 uint64_t directory_generation(const Directory *d);

@@ -108,23 +108,6 @@ static Err add_things_of(Load *l, Str principal) {
     return inner != OK ? inner : e;
 }
 
-/* Policies' default documents; one that is gone meanwhile is left out. */
-static Err read_policies(Load *l, Loaded *out) {
-    out->policies = arena_array(l->arena, LoadedPolicy, l->policies.n);
-    for (size_t i = 0; i < l->policies.n; i++) {
-        Str name = l->policies.items[i];
-        PolicyRecord policy;
-        PolicyVersionRecord version;
-        Err e = policy_record_peek(l->txn, l->tenant, name, l->arena, &policy);
-        if (e == OK)
-            e = policy_version_record_peek(l->txn, l->tenant, name, policy.default_version_id, l->arena, &version);
-        if (e == ERR_NOT_FOUND) continue;
-        if (e != OK) return e;
-        out->policies[out->policies_n++] = (LoadedPolicy){ name, version.document };
-    }
-    return OK;
-}
-
 static const char *status_name(Str status) {
     static const char *const NAMES[] = { "ACTIVE",           "INACTIVE",          "REVOKED",
                                          "PENDING_TRANSFER", "REGISTER_INACTIVE", "PENDING_ACTIVATION" };
@@ -133,11 +116,9 @@ static const char *status_name(Str status) {
     return NULL;
 }
 
-static Err gather(Load *l, Str arn, Loaded *out) {
+static Err gather(Load *l, Str arn) {
     Err e = add_policies_of(l, arn);
-    if (e == OK) e = add_things_of(l, arn);
-    if (e == OK) e = read_policies(l, out);
-    return e;
+    return e == OK ? add_things_of(l, arn) : e;
 }
 
 Err directory_load(Txn *txn, Str account, Str region, Str certificate_id, Arena *arena, Loaded *out) {
@@ -152,10 +133,12 @@ Err directory_load(Txn *txn, Str account, Str region, Str certificate_id, Arena 
     Loaded loaded = { .status = status_name(cert.status), .pem = cert.certificate_pem };
     if (!loaded.status) return ERR_CORRUPT;
     Str arn = str_format(arena, "arn:aws:iot:%.*s:%.*s:cert/%.*s", PS(region), PS(account), PS(certificate_id));
-    e = gather(&l, arn, &loaded);
+    e = gather(&l, arn);
     map_free(&l.groups.seen);
     map_free(&l.policies.seen);
     if (e != OK) return e;
+    loaded.policies = l.policies.items;
+    loaded.policies_n = l.policies.n;
     loaded.things = l.things;
     loaded.things_n = l.things_n;
     loaded.groups = l.groups.items;

@@ -6,13 +6,9 @@
 #include "store/store.h"
 
 typedef struct {
-    Str name, document; /* of the default version */
-} LoadedPolicy;
-
-typedef struct {
     const char *status; /* NULL: not registered */
     Str pem;
-    LoadedPolicy *policies; /* the certificate's own, then those of its things' groups; each once */
+    Str *policies; /* names: the certificate's own, then those of its things' groups; each once */
     size_t policies_n;
     PrincipalThing *things;
     size_t things_n;

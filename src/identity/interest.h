@@ -1,4 +1,4 @@
-/* Interests: from a name (of a certificate, thing, group or policy) to all that is made of it.
+/* Interests: from a name (of a certificate, thing or group) to all that is made of it.
  * No lock of its own: the directory's. */
 #pragma once
 
@@ -9,7 +9,6 @@ typedef enum {
     INTEREST_CERTIFICATE = 'c',
     INTEREST_THING = 't',
     INTEREST_GROUP = 'g',
-    INTEREST_POLICY = 'p',
 } InterestKind;
 
 typedef struct {
@@ -22,7 +21,7 @@ typedef struct {
 } Names;
 
 Name interest_name(InterestKind kind, Str account, Str name, Arena *arena);
-/* Every name that a principal loaded so is made of. */
+/* Every name that a principal loaded so is made of, but for its policies: those it shares. */
 Names interest_names(Str account, Str certificate_id, const Loaded *loaded, Arena *arena);
 
 typedef struct Interest Interest;

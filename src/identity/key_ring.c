@@ -83,12 +83,13 @@ static Err principal_of(const AccessKey *key, Principal **out) {
                            : str_format(&p->arena, "arn:aws:iam::%.*s:user/%.*s", PS(key->account), PS(key->user));
     p->not_after_ms = key->expires_ms;
     set_vars(p, key);
-    p->policies = arena_array(&p->arena, Policy *, key->policies_n + 1);
+    p->policies = arena_array(&p->arena, PolicySlot *, key->policies_n + 1);
     Err e = OK;
     for (size_t i = 0; e == OK && i < key->policies_n; i++) {
+        Policy *policy;
         PolicyFault fault;
-        e = policy_compile(key->user, key->policies[i], POLICY_IAM, &p->arena, &p->policies[i], &fault);
-        if (e == OK) p->policies_n++;
+        e = policy_compile(key->user, key->policies[i], POLICY_IAM, &p->arena, &policy, &fault);
+        if (e == OK) p->policies[p->policies_n++] = policy_slot_fixed(policy);
     }
     if (e != OK) {
         principal_release(p);

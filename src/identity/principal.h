@@ -1,8 +1,9 @@
 /* Principal: who asks, as an immutable snapshot that connections and calls share.
- * When a certificate, its policies or its things change, the directory makes a new snapshot. */
+ * When a certificate, what is attached to it or its things change, the directory makes a new snapshot. What a policy's
+ * name stands for may change meanwhile: principal_bind has it as it is then. */
 #pragma once
 
-#include "identity/policy.h"
+#include "identity/policy_slot.h"
 
 typedef enum {
     PRINCIPAL_CERTIFICATE,
@@ -25,7 +26,7 @@ struct Principal {
     Str account;
     Str id;  /* certificate id; access key id; "plain" … */
     Str arn; /* arn:aws:iot:…:cert/ID, arn:aws:iam::…:user/NAME */
-    Policy **policies;
+    PolicySlot **policies;
     size_t policies_n;
     const PolicyVar *vars; /* what the certificate itself gives: iot:CertificateId, iot:Certificate.Subject.… */
     size_t vars_n;
@@ -41,3 +42,15 @@ typedef struct Principal Principal;
 
 Principal *principal_retain(const Principal *p);
 void principal_release(const Principal *p); /* accepts NULL */
+
+/* Its policies as they are now, with variables put in. */
+typedef struct {
+    PolicyBound *policies;
+    Policy **held;
+    size_t held_n;
+} PrincipalBound;
+/* vars: the connection's or the call's, the principal's own with them (connection_vars), or p->vars.
+ * One policy that cannot be read leaves nothing allowed: it may be the one that denies.
+ * Owns: *out lives in the arena until principal_unbind, which comes before its reset; vars must outlive it */
+void principal_bind(const Principal *p, const PolicyVar *vars, size_t vars_n, Arena *arena, PrincipalBound *out);
+void principal_unbind(PrincipalBound *b); /* accepts all zeros, and leaves it so */

@@ -65,14 +65,12 @@ static Err set_certificate(Principal *p, const PrincipalSpec *spec, Arena *scrat
     return OK;
 }
 
-static Err set_policies(Principal *p, const PrincipalSpec *spec, Arena *scratch) {
+static Err set_policies(Principal *p, const PrincipalSpec *spec) {
     const Loaded *loaded = spec->loaded;
-    p->policies = arena_array(&p->arena, Policy *, loaded->policies_n);
+    p->policies = arena_array(&p->arena, PolicySlot *, loaded->policies_n);
     for (size_t i = 0; i < loaded->policies_n; i++) {
-        const LoadedPolicy *policy = &loaded->policies[i];
-        Err e =
-            policy_cache_get(spec->policies, spec->account, policy->name, policy->document, scratch, &p->policies[i]);
-        if (e != OK) return ERR_CORRUPT;
+        Err e = policy_book_take(spec->policies, spec->account, loaded->policies[i], &p->policies[i]);
+        if (e != OK) return e;
         p->policies_n = i + 1;
     }
     return OK;
@@ -85,7 +83,7 @@ Err principal_make(const PrincipalSpec *spec, Arena *scratch, Principal **out) {
     p->generation = spec->generation;
     set_things(p, spec->loaded->things, spec->loaded->things_n);
     Err e = set_certificate(p, spec, scratch);
-    if (e == OK) e = set_policies(p, spec, scratch);
+    if (e == OK) e = set_policies(p, spec);
     if (e != OK) {
         principal_release(p);
         return e;
@@ -99,10 +97,11 @@ Principal *principal_make_plain(Str account, Str region) {
                                     "[{\"Effect\":\"Allow\",\"Action\":\"iot:*\",\"Resource\":\"*\"}]}";
     Principal *p = principal_new(PRINCIPAL_PLAIN, account, S("plain"));
     p->arn = str_format(&p->arena, "arn:aws:iot:%.*s:%.*s:plain", PS(region), PS(account));
-    p->policies = arena_array(&p->arena, Policy *, 1);
+    p->policies = arena_array(&p->arena, PolicySlot *, 1);
+    Policy *policy;
     PolicyFault fault;
     /* Were it ever refused, the principal would have no policy: denied everything. */
-    if (policy_compile(S("plain"), str_c(ALLOW_ALL), POLICY_IOT, &p->arena, &p->policies[0], &fault) == OK)
-        p->policies_n = 1;
+    if (policy_compile(S("plain"), str_c(ALLOW_ALL), POLICY_IOT, &p->arena, &policy, &fault) == OK)
+        p->policies[p->policies_n++] = policy_slot_fixed(policy);
     return p;
 }

@@ -2,17 +2,17 @@
 #pragma once
 
 #include "identity/directory_load.h"
-#include "identity/policy_cache.h"
+#include "identity/policy_book.h"
 
 typedef struct {
     Str account, region, id;
     const Principal *old; /* the snapshot before, whose certificate it is too: saves decoding; NULL: none */
     const Loaded *loaded;
-    PolicyCache *policies;
+    PolicyBook *policies;
     uint64_t generation;
 } PrincipalSpec;
 
-/* Errors: ERR_CORRUPT (a certificate or policy in the store that is none: who has a policy that nobody can read is
- * let do nothing). Owns: *out has one reference, the caller's */
+/* Errors: ERR_IO, ERR_CORRUPT (a certificate or policy in the store that is none: who has a policy that nobody can
+ * read is let do nothing). Owns: *out has one reference, the caller's */
 NODISCARD Err principal_make(const PrincipalSpec *spec, Arena *scratch, Principal **out);
 Principal *principal_make_plain(Str account, Str region);

@@ -27,6 +27,11 @@ static void principal_changed(void *ctx, Str account, Str principal_id, const Pr
     gateway_principal_changed(s->gateway, account, principal_id, now);
 }
 
+static void policies_changed(void *ctx, Str account) {
+    Server *s = ctx;
+    broker_policies_changed(s->env.broker, account);
+}
+
 static void on_event(void *ctx, const BrokerEvent *e) {
     Server *s = ctx;
     LogLevel level = e->success ? LOG_DEBUG : e->level == LOG_INFO ? LOG_INFO : LOG_WARN;
@@ -141,7 +146,7 @@ static Err open_gateway(Server *s, Str *why) {
                           .http_idle_s = (uint32_t)o->http_idle_s,
                           .validate_replies = o->test };
     s->gateway = gateway_new(&go, s->reactors, s->reactors_n);
-    directory_listen(s->env.directory, principal_changed, s);
+    directory_listen(s->env.directory, principal_changed, policies_changed, s);
     return OK;
 }
 

@@ -10,7 +10,7 @@
 enum { POLICIES_KEPT = 16 };
 
 /* Shape: *status: the certificate's, NULL for a key */
-static Err certificate_principal(Admin *a, Str id, PolicyCache *cache, const Principal **out, const char **status) {
+static Err certificate_principal(Admin *a, Str id, PolicyBook *book, const Principal **out, const char **status) {
     Call *c = a->call;
     Loaded loaded = { 0 };
     Principal *p = NULL;
@@ -19,7 +19,7 @@ static Err certificate_principal(Admin *a, Str id, PolicyCache *cache, const Pri
     if (!loaded.status)
         return admin_fail(a, 404, "ResourceNotFoundException", "no certificate %.*s is registered in account %.*s",
                           PS(str_sub(id, 0, 100)), PS(c->account));
-    PrincipalSpec spec = { .account = c->account, .region = c->region, .id = id, .loaded = &loaded, .policies = cache };
+    PrincipalSpec spec = { .account = c->account, .region = c->region, .id = id, .loaded = &loaded, .policies = book };
     e = principal_make(&spec, c->arena, &p);
     if (e != OK) return e;
     *out = p;
@@ -27,11 +27,11 @@ static Err certificate_principal(Admin *a, Str id, PolicyCache *cache, const Pri
     return OK;
 }
 
-static Err find_principal(Admin *a, Str name, PolicyCache *cache, const Principal **out, const char **status) {
+static Err find_principal(Admin *a, Str name, PolicyBook *book, const Principal **out, const char **status) {
     size_t cert = str_find_str(name, S(":cert/"));
     if (cert != SIZE_MAX) name = str_from(name, cert + 6);
     bool key = str_starts(name, S("AKIA")) || str_starts(name, S("ASIA"));
-    if (!key) return certificate_principal(a, name, cache, out, status);
+    if (!key) return certificate_principal(a, name, book, out, status);
     *status = NULL;
     *out = keyring_principal(a->call->env->keys, name);
     if (*out) return OK;
@@ -50,10 +50,10 @@ static Err explain(Admin *a, const Principal *p, const char *status, yyjson_val 
     const PolicyVar *vars;
     size_t vars_n;
     connection_vars(p, &facts, c->arena, &vars, &vars_n);
-    PolicyBound *bound;
+    PrincipalBound bound;
     PolicyWhy why = { 0 };
-    policy_bind(p->policies, p->policies_n, vars, vars_n, c->arena, &bound);
-    PolicyDecision d = policy_decide(bound, action, resource, NULL, 0, c->arena, &why);
+    principal_bind(p, vars, vars_n, c->arena, &bound);
+    PolicyDecision d = policy_decide(bound.policies, action, resource, NULL, 0, c->arena, &why);
     static const Str words[] = { STR_INIT("implicitDeny"), STR_INIT("explicitDeny"), STR_INIT("allowed") };
     yyjson_mut_doc *doc = json_doc(c->arena);
     yyjson_mut_val *out = yyjson_mut_obj(doc);
@@ -61,6 +61,7 @@ static Err explain(Admin *a, const Principal *p, const char *status, yyjson_val 
     json_add_str(doc, out, S("principal"), p->arn);
     if (status) json_add_str(doc, out, S("status"), str_c(status));
     json_add_str(doc, out, S("text"), policy_explain(d, action, resource, &why, c->arena));
+    principal_unbind(&bound);
     return admin_answer(a, 200, doc, out);
 }
 
@@ -72,12 +73,12 @@ Err admin_policy_explain(Admin *a) {
     if (!name.len || !json_str(json_get(body, S("action"))).len || !json_str(json_get(body, S("resource"))).len)
         return admin_fail(a, 400, "InvalidRequestException",
                           "principal (a certificate's id or ARN, or an access key id), action and resource are needed");
-    PolicyCache *cache = policy_cache_new(POLICIES_KEPT);
+    PolicyBook *book = policy_book_new(a->call->env->store, a->call->region, POLICIES_KEPT);
     const Principal *p = NULL;
     const char *status = NULL;
-    e = find_principal(a, name, cache, &p, &status);
+    e = find_principal(a, name, book, &p, &status);
     if (e == OK) e = explain(a, p, status, body);
     principal_release(p);
-    policy_cache_free(cache);
+    policy_book_free(book);
     return e;
 }

@@ -42,6 +42,7 @@ Err iot_create_policy(Call *c, const IotCreatePolicyIn *in, IotCreatePolicyOut *
     if (e == ERR_EXISTS) return already_exists(c, in->policy_name);
     if (e == OK) e = policy_version_record_insert(c->txn, policy_tenant(c), &version);
     if (e != OK) return e;
+    policy_tell(c, in->policy_name);
     *out = (IotCreatePolicyOut){ .policy_name = in->policy_name,
                                  .policy_arn = policy_arn(c, in->policy_name),
                                  .policy_document = in->policy_document,

@@ -6,8 +6,8 @@ static bool has(const Effective *e, Str name) {
     return false;
 }
 
-static void append(Call *c, Effective *to, LoadedPolicy policy) {
-    LoadedPolicy *grown = arena_array(c->arena, LoadedPolicy, to->n + 1);
+static void append(Call *c, Effective *to, EffectivePolicy policy) {
+    EffectivePolicy *grown = arena_array(c->arena, EffectivePolicy, to->n + 1);
     if (to->n) memcpy(grown, to->policies, to->n * sizeof *grown);
     grown[to->n++] = policy;
     to->policies = grown;
@@ -27,7 +27,7 @@ Err effective_add(Call *c, Effective *to, Str policy_name) {
     Str document;
     if (has(to, policy_name)) return OK;
     Err e = default_document(c, policy_name, &document);
-    if (e == OK) append(c, to, (LoadedPolicy){ policy_name, document });
+    if (e == OK) append(c, to, (EffectivePolicy){ policy_name, document });
     return e;
 }
 
@@ -66,9 +66,8 @@ static Err add_principal(Call *c, Effective *to, Str principal) {
     e = directory_load(c->txn, c->account, c->region, t.name, c->arena, loaded);
     if (e != OK) return e;
     to->certificate = loaded;
-    to->policies = loaded->policies;
-    to->n = loaded->policies_n;
-    return OK;
+    for (size_t i = 0; e == OK && i < loaded->policies_n; i++) e = effective_add(c, to, loaded->policies[i]);
+    return e;
 }
 
 Err effective_policies(Call *c, Str principal, Str thing_name, Effective *out) {

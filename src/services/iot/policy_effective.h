@@ -5,7 +5,11 @@
 #include "services/iot/policy_target.h"
 
 typedef struct {
-    LoadedPolicy *policies; /* each once */
+    Str name, document; /* of the default version */
+} EffectivePolicy;
+
+typedef struct {
+    EffectivePolicy *policies; /* each once */
     size_t n;
     const Loaded *certificate; /* NULL: the principal is none */
 } Effective;

@@ -56,7 +56,7 @@ typedef struct {
 
 static void tell(Env *env, void *arg) {
     const Told *t = arg;
-    directory_policy_changed(env->directory, t->account, t->name);
+    if (env->directory) directory_policy_changed(env->directory, t->account, t->name);
 }
 
 void policy_tell(Call *c, Str name) {
