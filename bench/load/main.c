@@ -108,8 +108,9 @@ static void setup(void) {
         run.pubs_n = opt.pubs;
         run.fan = run.subs_n;
         break;
-    case MODE_WILDCARD: run.wilds_n = (opt.wild + opt.subsper - 1) / opt.subsper; /* fall through */
+    case MODE_WILDCARD:
     case MODE_FANIN:
+        if (opt.mode == MODE_WILDCARD) run.wilds_n = (opt.wild + opt.subsper - 1) / opt.subsper;
         run.pubs_n = opt.clients;
         run.subs_n = opt.mode == MODE_WILDCARD && opt.match ? 0 : opt.subs ? (uint32_t)opt.subs : run.pubs_n;
         if (run.subs_n > run.pubs_n) run.subs_n = run.pubs_n;
