@@ -218,8 +218,8 @@ static Err delete_run(StoreOp *op, Txn *txn, Arena *scratch) {
 void store_message_acked(Shard *shard, Session *s, uint64_t seq, MessageOp *op) {
     Arena *arena;
     int pending = MESSAGE_PENDING;
-    bool skipped =
-        op && op->body->receivers == 1 && atomic_compare_exchange_strong(&op->state, &pending, MESSAGE_ACKED);
+    bool skipped = op && !op->told && op->body->receivers == 1 &&
+                   atomic_compare_exchange_strong(&op->state, &pending, MESSAGE_ACKED);
     store_message_forget(op);
     if (skipped) return;
     DeleteOp *d = store_op_new(shard, sizeof *d, &arena);

@@ -34,3 +34,25 @@ def test_what_waited_comes_before_what_is_published_meanwhile_and_after_connack(
                 sub.silent()
             for _ in range(MESSAGES):
                 pub.expect(wire.PUBACK)
+
+
+def test_messages_are_acknowledged_long_after_they_were_written(server, name):
+    options = {"clean": False, "props": [(wire.SESSION_EXPIRY, 3600)]}
+    with wire.plain_wire(server) as one, wire.plain_wire(server) as two, wire.plain_wire(server) as pub:
+        pub.connect(f"{name}-pub")
+        one.connect(f"{name}-1", **options)
+        one.subscribe((f"{name}/#", 1))
+        for also in (None, two):  # alone, then with a session that shares what is written
+            if also:
+                also.connect(f"{name}-2", **options)
+                also.subscribe((f"{name}/#", 1))
+            for _ in range(5):
+                pub.publish(f"{name}/t", b"x")  # its PUBACK comes when both queues are written
+            pub.publish(f"{name}/other", b"y")
+            for sub in (one, also):
+                if sub is None:
+                    continue
+                ids = [sub.message(ack=False).packet_id for _ in range(6)]
+                for packet_id in ids:
+                    sub.ack(packet_id)
+                sub.silent()
