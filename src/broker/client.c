@@ -190,9 +190,12 @@ static void on_closed(Conn *conn) {
     mqtt_closed(conn->owner, false);
 }
 
-static void on_drained(Conn *conn) {
-    Client *c = conn->owner;
+void mqtt_drained(Client *c) {
     if (c->state == CLIENT_LIVE) session_pump(c->shard, c->session);
+}
+
+static void on_drained(Conn *conn) {
+    mqtt_drained(conn->owner);
 }
 
 const ConnHandler MQTT_HANDLER = { .input = on_input, .closed = on_closed, .drained = on_drained };

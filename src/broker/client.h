@@ -124,6 +124,7 @@ typedef enum {
     LEAVE_WEBSOCKET_TTL,
 } LeaveReason;
 const char *leave_name(LeaveReason why);
+void wills_free(Shard *shard); /* those that still wait */
 /* Ends the connection: DISCONNECT for MQTT 5 where the server ends it (reason 0: none), will, presence, session.
  * details: a sentence for the log and the reason string; may be NULL. Always returns false. */
 bool client_leave(Client *c, LeaveReason why, uint8_t reason, const char *details);

@@ -171,7 +171,6 @@ static void live(Client *c, bool present) {
     client_event(c, LOG_INFO, "Connect", true, STR_NONE, NULL);
     presence_connected(c);
     client_unbind(c);
-    c->session->backlog |= present;
     session_pump(c->shard, c->session);
     conn_resume(c->conn);
 }
@@ -217,7 +216,7 @@ static void got_session(Client *c, Session *s) {
     s->expiry_s = c->session_expiry_s;
     s->window = c->receive_max;
     s->sent_seq = 0;
-    s->reading = false; /* a page that a former connection asked for is not for this one */
+    s->backlog = present;
     s->keepalive_s = c->keepalive_s;
     s->connected_ms = now;
     s->presence++;
@@ -238,7 +237,7 @@ typedef struct {
     Task task;
     Client *client;
     Shard *to;
-    uint32_t epoch; /* of principals, when it left its list */
+    uint32_t changes; /* of principals, that both shards knew of before it was asked to move */
 } MoveTask;
 
 static void moved(Conn *conn, void *ctx) {
@@ -246,7 +245,7 @@ static void moved(Conn *conn, void *ctx) {
     Client *c = m->client;
     c->shard = shard_of(conn->reactor);
     client_enlist(c);
-    if (m->epoch != atomic_load(&c->broker->principal_epoch)) /* a change may have missed it on its way */
+    if (m->changes != atomic_load(&c->broker->principal_changes_begun)) /* one may have missed it on its way */
         client_leave(c, LEAVE_SERVER, 0, "its principal may have changed while it was moved");
     else
         session_take(c->shard, c->space, c, c->client_id, got_session);
@@ -264,7 +263,6 @@ static void move(Task *task, Reactor *r) {
         free(m);
         return;
     }
-    m->epoch = atomic_load(&m->client->broker->principal_epoch);
     client_delist(m->client);
     conn_move(m->client->conn, m->to->reactor, moved, m);
 }
@@ -321,6 +319,7 @@ bool client_connect(Client *c, Str body) {
     } else { /* from a task of its own: this turn still reads from the connection */
         MoveTask *m = mem_new(sizeof *m);
         *m = (MoveTask){ .task.run = move, .client = c, .to = to };
+        m->changes = atomic_load(&c->broker->principal_changes_posted);
         client_retain(c);
         reactor_post(c->shard->reactor, &m->task);
     }

@@ -22,13 +22,6 @@ typedef struct Ask {
     bool done;
 } Ask;
 
-static Session *find(Space *space, Str client_id) {
-    pthread_mutex_lock(&space->sessions_lock);
-    Session *s = map_get(&space->sessions, client_id);
-    pthread_mutex_unlock(&space->sessions_lock);
-    return s;
-}
-
 /* The shard to ask: where the session is, or the first. */
 static Shard *home(Broker *b, Space *space, Str client_id) {
     pthread_mutex_lock(&space->sessions_lock);
@@ -45,7 +38,7 @@ static void ask_task(Task *task, Reactor *r) {
         reactor_post(there->reactor, task);
         return;
     }
-    a->look(a, here, find(a->space, a->client_id));
+    a->look(a, here, session_here(here, a->space, a->client_id));
     pthread_mutex_lock(&a->lock);
     a->done = true;
     pthread_cond_signal(&a->over);
@@ -154,7 +147,7 @@ static void evict(Task *task, Reactor *r) {
         reactor_post(there->reactor, task);
         return;
     }
-    Session *s = find(t->space, t->client_id);
+    Session *s = session_here(here, t->space, t->client_id);
     if (s && s->client) {
         Client *c = s->client;
         if (t->prevent_will) {
@@ -216,7 +209,7 @@ typedef struct {
 
 static BrokerDirectResult direct_now(DirectTask *t, Shard *shard, bool *waits) {
     const BrokerDirect *d = &t->direct;
-    Session *s = find(t->space, d->client_id);
+    Session *s = session_here(shard, t->space, d->client_id);
     if (!s || !s->client || s->client->state != CLIENT_LIVE) return DIRECT_NOT_CONNECTED;
     if (!session_may_receive(s, d->message.topic)) return DIRECT_NOT_ALLOWED;
     Message m = { .space = t->space, .topic = d->message.topic, .props = d->message.props, .qos = d->message.qos };

@@ -52,6 +52,7 @@ Broker *broker_new(const BrokerOptions *options, Reactor **reactors, size_t n) {
 void broker_free(Broker *b) {
     for (size_t i = 0; i < b->shards_n; i++) {
         routes_free(b->shards[i]);
+        wills_free(b->shards[i]);
         map_free(&b->shards[i]->principals);
         free(b->shards[i]);
     }
@@ -124,7 +125,7 @@ void broker_publish(Broker *b, const BrokerMessage *message) {
 typedef struct {
     Task task;
     const Principal *now; /* NULL: may not be connected */
-    Str id;
+    Str id, account;
     uint8_t data[];
 } PrincipalTask;
 
@@ -141,29 +142,33 @@ static void principal_task(Task *task, Reactor *r) {
     PrincipalTask *t = (PrincipalTask *)task;
     Shard *shard = shard_of(r);
     Client *first = map_get(&shard->principals, t->id);
-    if (first && t->now) map_put(&shard->principals, t->now->id, first); /* the key lives in the snapshot */
     for (Client *c = first, *next; c; c = next) {
         next = c->next_principal;
-        if (t->now)
-            rebind(c, t->now);
-        else
+        if (!str_eq(c->space->account, t->account)) continue; /* one certificate may be registered in several */
+        if (!t->now) {
             client_leave(c, LEAVE_AUTH_ERROR, MQTT_NOT_AUTHORIZED, "its principal may not be connected any more");
+            continue;
+        }
+        if (c == first) map_put(&shard->principals, t->now->id, c); /* the key lives in the first one's snapshot */
+        rebind(c, t->now);
     }
     principal_release((Principal *)(uintptr_t)t->now);
     free(t);
 }
 
 void broker_principal_changed(Broker *b, Str account, Str principal_id, const Principal *now) {
-    (void)account; /* ids of certificates and keys are unique over accounts, but for a certificate in several */
-    atomic_fetch_add(&b->principal_epoch, 1);
+    atomic_fetch_add(&b->principal_changes_begun, 1);
     for (size_t i = 0; i < b->shards_n; i++) {
-        PrincipalTask *t = mem_grow(NULL, sizeof *t + principal_id.len);
+        PrincipalTask *t = mem_grow(NULL, sizeof *t + principal_id.len + account.len);
         memcpy(t->data, principal_id.ptr, principal_id.len);
+        memcpy(t->data + principal_id.len, account.ptr, account.len);
         t->id = (Str){ t->data, principal_id.len };
+        t->account = (Str){ t->data + principal_id.len, account.len };
         t->now = now ? principal_retain(now) : NULL;
         t->task.run = principal_task;
         reactor_post(b->shards[i]->reactor, &t->task);
     }
+    atomic_fetch_add(&b->principal_changes_posted, 1);
 }
 
 /* Clients bind again at their next decision, routes ask their receivers again at their next message. */

@@ -14,6 +14,7 @@ typedef struct Client Client;
 typedef struct Route Route;
 typedef struct StoreBatch StoreBatch;
 typedef struct Relay Relay;
+typedef struct DelayedWill DelayedWill;
 
 enum { SHARDS_MAX = 64 };
 
@@ -29,9 +30,10 @@ struct Broker {
     pthread_mutex_t spaces_lock;
     Map spaces; /* account to Space */
     BrokerCounters counters;
-    _Atomic uint32_t clients;         /* connected */
-    _Atomic uint32_t principal_epoch; /* grows with each change of a principal */
-    _Atomic uint64_t retained_n;      /* retained messages, about */
+    _Atomic uint32_t clients; /* connected */
+    /* changes of principals: told of to no, or to all shards yet */
+    _Atomic uint32_t principal_changes_begun, principal_changes_posted;
+    _Atomic uint64_t retained_n; /* retained messages, about */
 };
 
 struct Shard {
@@ -45,6 +47,8 @@ struct Shard {
     Relay *relays[SHARDS_MAX]; /* messages for other shards gathered in this turn */
     Rng rng;
     Client *clients; /* all of this shard */
+    DelayedWill *wills;
+    uint64_t pages_asked; /* of stored messages; tells a page from one asked for before */
     /* counted without atomics, added to the hub's once a turn */
     uint64_t published_in, delivered, acks;
 };

@@ -55,25 +55,37 @@ static void publish_will(Broker *b, Shard *shard, Space *space, const Will *w) {
     hub_publish(shard, &m);
 }
 
-typedef struct {
-    Timer timer;
+struct DelayedWill {
+    Timer timer;               /* first */
+    DelayedWill *next, **link; /* of its shard */
     Broker *broker;
     Space *space;
     Str client_id; /* owned */
     uint32_t presence;
     Will *will;
-} DelayedWill;
+};
+
+static void delayed_free(DelayedWill *d) {
+    timer_disarm(&d->timer);
+    *d->link = d->next;
+    if (d->next) d->next->link = d->link;
+    free(d->will);
+    free((void *)(uintptr_t)d->client_id.ptr);
+    free(d);
+}
+
+void wills_free(Shard *shard) {
+    while (shard->wills) delayed_free(shard->wills);
+}
 
 static void delayed_will(Timer *t, Reactor *r) {
     DelayedWill *d = (DelayedWill *)t;
     pthread_mutex_lock(&d->space->sessions_lock);
     Session *s = map_get(&d->space->sessions, d->client_id);
-    bool back = s && s->presence != d->presence; /* [MQTT-3.1.3-9]: not when it came back in time */
+    bool back = s && atomic_load(&s->presence) != d->presence; /* [MQTT-3.1.3-9]: not when it came back in time */
     pthread_mutex_unlock(&d->space->sessions_lock);
     if (!back) publish_will(d->broker, shard_of(r), d->space, d->will);
-    free(d->will);
-    free((void *)(uintptr_t)d->client_id.ptr);
-    free(d);
+    delayed_free(d);
 }
 
 static void leave_will(Client *c) {
@@ -95,6 +107,10 @@ static void leave_will(Client *c) {
                         .client_id = { id, c->client_id.len },
                         .presence = c->session->presence,
                         .will = w };
+    d->next = c->shard->wills;
+    if (d->next) d->next->link = &d->next;
+    d->link = &c->shard->wills;
+    c->shard->wills = d;
     timer_arm(c->shard->reactor, &d->timer, reactor_now_ms(c->shard->reactor) + (int64_t)delay * 1000);
 }
 

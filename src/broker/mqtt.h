@@ -16,5 +16,6 @@ typedef struct {
  * a WebSocket, whose frames the gateway takes off). */
 Client *mqtt_attach(Broker *broker, Conn *c, const MqttLink *link);
 size_t mqtt_input(Client *client, uint8_t *bytes, size_t len);
+void mqtt_drained(Client *client);              /* ConnHandler's */
 void mqtt_closed(Client *client, bool orderly); /* orderly: a WebSocket Close frame */
 extern const ConnHandler MQTT_HANDLER;

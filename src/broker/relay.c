@@ -22,11 +22,8 @@ struct Relay {
 };
 
 static void deliver_member(Shard *shard, Message *m, const RelayItem *item) {
-    pthread_mutex_lock(&item->space->sessions_lock);
-    Session *s = map_get(&item->space->sessions, item->client_id);
-    pthread_mutex_unlock(&item->space->sessions_lock);
-    if (s && atomic_load(&s->shard_index) == shard->index && session_may_receive(s, m->topic))
-        session_deliver(shard, s, m, item->member_qos, false, true);
+    Session *s = session_here(shard, item->space, item->client_id);
+    if (s && session_may_receive(s, m->topic)) session_deliver(shard, s, m, item->member_qos, false, true);
 }
 
 static void deliver_topic(Shard *shard, Message *m) {

@@ -111,6 +111,14 @@ static void waiting_clear(Session *s) {
 
 /* ------------------------------------------------------------------------------------------------ delivery */
 
+/* QoS 1 that the client does not take waits in the store, or within limits, not in its output. */
+static bool output_full(Shard *shard, const Session *s) {
+    Conn *conn = s->client->conn;
+    if (conn_waiting(conn) <= shard->broker->o.limits.slow_reader_bytes_max) return false;
+    conn->tell_drained = true;
+    return true;
+}
+
 static void transmit(Shard *shard, Session *s, Message *m, uint8_t qos, uint16_t id, bool retain, bool last) {
     Client *c = s->client;
     Form *f = message_form(m, shard, c->version, qos);
@@ -130,7 +138,7 @@ static void deliver_qos1(Shard *shard, Session *s, Message *m, bool retain, bool
         entry.seq = s->next_seq++;
         entry.op = store_message(shard, s, m, entry.seq);
     }
-    bool later = !receiver(s) || s->backlog || s->waiting || window_full(s);
+    bool later = !receiver(s) || s->backlog || s->waiting || window_full(s) || output_full(shard, s);
     if (later) {
         if (kept) {
             store_message_forget(entry.op);
@@ -207,11 +215,15 @@ static void send_item(Shard *shard, Session *s, const StoredItem *item) {
 }
 
 static void page_read(Shard *shard, Session *s, const StoredPage *page, Err e) {
-    s->reading = false;
-    if (!receiver(s) || e != OK) return;
+    s->reading = 0;
+    if (!receiver(s)) return;
+    if (e != OK) {
+        client_leave(s->client, LEAVE_SERVER_ERROR, MQTT_UNSPECIFIED_ERROR, "the store could not give its messages");
+        return;
+    }
     bool all = true;
-    for (size_t i = 0; i < page->n && receiver(s); i++) {
-        if (window_full(s)) { /* the rest is read again */
+    for (size_t i = 0; i < page->n; i++) {
+        if (window_full(s) || output_full(shard, s)) { /* the rest is read again */
             all = false;
             break;
         }
@@ -223,7 +235,8 @@ static void page_read(Shard *shard, Session *s, const StoredPage *page, Err e) {
 }
 
 void session_pump(Shard *shard, Session *s) {
-    while (s->waiting && receiver(s) && !window_full(s)) {
+    if (!receiver(s)) return;
+    while (s->waiting && !window_full(s) && !output_full(shard, s)) {
         Waiting *w = s->waiting;
         s->waiting = w->next;
         s->waiting_n--;
@@ -231,8 +244,8 @@ void session_pump(Shard *shard, Session *s) {
         send_item(shard, s, &item);
         free(w);
     }
-    if (!s->backlog || s->reading || !receiver(s) || s->inflight_n * 2 > s->window) return;
-    s->reading = true;
+    if (!s->backlog || s->reading || s->inflight_n * 2 > s->window || output_full(shard, s)) return;
+    s->reading = ++shard->pages_asked;
     s->read_seq = s->next_seq;
     store_read_queue(shard, s, s->sent_seq + 1, s->window - s->inflight_n, page_read);
 }
@@ -281,10 +294,6 @@ static void expired(Timer *t, Reactor *r) {
     pthread_mutex_lock(&s->space->sessions_lock);
     if (map_get(&s->space->sessions, s->client_id) == s) map_remove(&s->space->sessions, s->client_id);
     pthread_mutex_unlock(&s->space->sessions_lock);
-    if (atomic_load(&s->reads_out)) { /* a page is on its way to it: let it arrive first */
-        timer_arm(r, &s->expiry, r->now_ms + 1000);
-        return;
-    }
     session_free(s);
 }
 
@@ -296,6 +305,7 @@ void session_away(Shard *shard, Session *s) {
     window_clear(s);
     waiting_clear(s);
     s->backlog = false;
+    s->reading = 0; /* a page that is on its way is not for who comes next */
     s->disconnected_ms = clock_ms(shard->broker->o.clock);
     bool keep = s->expiry_s > 0;
     if (!keep) {
@@ -317,6 +327,15 @@ static Session *session_new(Shard *shard, Space *space, Str client_id) {
     s->window = (uint16_t)shard->broker->o.limits.inflight_out_max;
     s->expiry.fire = expired;
     atomic_store(&s->shard_index, shard->index);
+    return s;
+}
+
+/* Another shard's may be freed as soon as the lock is let go. */
+Session *session_here(Shard *shard, Space *space, Str client_id) {
+    pthread_mutex_lock(&space->sessions_lock);
+    Session *s = map_get(&space->sessions, client_id);
+    if (s && atomic_load(&s->shard_index) != shard->index) s = NULL;
+    pthread_mutex_unlock(&space->sessions_lock);
     return s;
 }
 

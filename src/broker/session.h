@@ -35,7 +35,7 @@ struct Session {
     Client *client;            /* NULL: away */
     MqttVersion version;
     uint32_t expiry_s;
-    uint32_t presence; /* versionNumber of lifecycle events */
+    _Atomic uint32_t presence; /* versionNumber of lifecycle events */
     Sub *subs;
     size_t subs_n, overlaps; /* overlaps: filters that could match what another of its filters matches */
     /* out */
@@ -45,12 +45,11 @@ struct Session {
     Waiting *waiting, **waiting_tail;
     size_t waiting_n;
     /* the stored queue of a kept session */
-    uint64_t next_seq;     /* of the next message stored */
-    uint64_t sent_seq;     /* up to here it was read and sent in this connection */
-    uint64_t read_seq;     /* next_seq when the page was asked for */
-    bool backlog;          /* messages in the store come first: new ones go behind them */
-    bool reading;          /* a page is on its way to this connection */
-    _Atomic int reads_out; /* pages on their way, to former connections, too: the session is not freed before */
+    uint64_t next_seq; /* of the next message stored */
+    uint64_t sent_seq; /* up to here it was read and sent in this connection */
+    uint64_t read_seq; /* next_seq when the page was asked for */
+    bool backlog;      /* messages in the store come first: new ones go behind them */
+    uint64_t reading;  /* which page is on its way; 0: none */
     /* for GetConnection, and while away */
     Timer expiry;
     Shard *expiry_shard;
@@ -65,6 +64,9 @@ struct Session {
  * thread once the session is the shard's and no other connection has it (a former one is told to go). */
 typedef void SessionGotFn(Client *client, Session *session);
 void session_take(Shard *shard, Space *space, Client *client, Str client_id, SessionGotFn *got);
+
+/* The session of this client id when it is this shard's, else NULL. */
+Session *session_here(Shard *shard, Space *space, Str client_id);
 
 /* One that the store brought back. */
 Session *session_restore(Shard *shard, Space *space, Str client_id);

@@ -232,16 +232,19 @@ void store_message_acked(Shard *shard, Session *s, uint64_t seq, MessageOp *op) 
 
 /* ------------------------------------------------------------------------------------------------ reading a queue */
 
+enum { PAGE_BYTES_MAX = 1 << 20 };
+
 typedef struct {
     StoreOp op;
+    Space *space;
     Tenant tenant;
-    Session *session;
-    uint32_t presence; /* the connection that asked */
+    uint64_t reading; /* which page of the session's this is */
     Str client_id;
     int64_t from_seq;
-    size_t n_max;
+    size_t n_max, bytes;
     StoredPage page;
     StoredPageFn *fn;
+    Err result; /* its own: one damaged queue does not undo what others of this turn wrote */
 } ReadOp;
 
 static Err read_item(ReadOp *r, const SessionMessageRecord *row, Txn *txn, Arena *scratch) {
@@ -257,20 +260,21 @@ static Err read_item(ReadOp *r, const SessionMessageRecord *row, Txn *txn, Arena
         item->payload = body.payload;
         item->props = body.props;
     }
+    r->bytes += item->topic.len + item->payload.len + item->props.len;
     r->page.n++;
     return OK;
 }
 
-static Err read_run(StoreOp *op, Txn *txn, Arena *scratch) {
-    ReadOp *r = (ReadOp *)op;
+static Err read_page(ReadOp *r, Txn *txn, Arena *scratch) {
     RecordScan *scan;
     SessionMessageRecord row;
+    r->bytes = 0;
     r->page = (StoredPage){ .items = arena_array(scratch, StoredItem, r->n_max) };
     Str after = session_message_record_position(r->client_id, r->from_seq - 1, scratch);
     Err e = session_message_record_scan_of_client_id(txn, r->tenant, r->client_id, after, false, &scan);
     if (e != OK) return e;
     while (e == OK && session_message_record_next(scan, scratch, &row)) {
-        if (r->page.n == r->n_max) {
+        if (r->page.n == r->n_max || r->bytes >= PAGE_BYTES_MAX) {
             r->page.more = true;
             break;
         }
@@ -280,12 +284,17 @@ static Err read_run(StoreOp *op, Txn *txn, Arena *scratch) {
     return e == OK ? end : e;
 }
 
+static Err read_run(StoreOp *op, Txn *txn, Arena *scratch) {
+    ReadOp *r = (ReadOp *)op;
+    r->result = read_page(r, txn, scratch);
+    return r->result == ERR_CONFLICT ? r->result : OK;
+}
+
+/* The session may be elsewhere, gone, or another's by now. */
 static void read_done(StoreOp *op, Shard *shard, Err e) {
     ReadOp *r = (ReadOp *)op;
-    Session *s = r->session;
-    bool here = atomic_load(&s->shard_index) == shard->index && s->presence == r->presence;
-    if (here) r->fn(shard, s, &r->page, e);
-    atomic_fetch_sub(&s->reads_out, 1);
+    Session *s = session_here(shard, r->space, r->client_id);
+    if (s && s->reading == r->reading) r->fn(shard, s, &r->page, e == OK ? r->result : e);
 }
 
 void store_read_queue(Shard *shard, Session *s, uint64_t from_seq, size_t n_max, StoredPageFn *fn) {
@@ -293,13 +302,12 @@ void store_read_queue(Shard *shard, Session *s, uint64_t from_seq, size_t n_max,
     ReadOp *r = store_op_new(shard, sizeof *r, &arena);
     *r = (ReadOp){ .op = { .run = read_run, .done = read_done },
                    .tenant = tenant_of(shard->broker, s->space),
-                   .session = s,
-                   .presence = s->presence,
+                   .space = s->space,
+                   .reading = s->reading,
                    .client_id = str_dup(arena, s->client_id),
                    .from_seq = (int64_t)from_seq,
                    .n_max = n_max,
                    .fn = fn };
-    atomic_fetch_add(&s->reads_out, 1);
     store_op_add(shard, &r->op);
 }
 

@@ -90,7 +90,12 @@ static void resumed(Conn *c) {
     link_release(l);
 }
 
-const ConnHandler WS_HANDLER = { .input = input, .closed = closed, .resumed = resumed };
+static void drained(Conn *c) {
+    Link *l = c->owner;
+    mqtt_drained(l->client);
+}
+
+const ConnHandler WS_HANDLER = { .input = input, .closed = closed, .drained = drained, .resumed = resumed };
 
 void ws_begin(Link *l, const Principal *principal, Str host) {
     Str name = host;

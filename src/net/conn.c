@@ -105,10 +105,11 @@ static void on_event(uv_poll_t *poll, int status, int events) {
         output_continue(c);
         if (!c->closed && !c->want_write) {
             watch(c);
+            c->tell_drained = false;
             if (c->handler->drained) c->handler->drained(c);
         }
     }
-    if (!c->closed && (events & (UV_READABLE | UV_DISCONNECT))) {
+    if (!c->closed && !c->paused && (events & UV_READABLE)) {
         if (c->ssl)
             read_tls(c);
         else
@@ -116,10 +117,13 @@ static void on_event(uv_poll_t *poll, int status, int events) {
     }
 }
 
+/* Paused, it does not even look whether the peer hung up: what came before that is still to be read. */
 static void watch(Conn *c) {
     int events = (c->paused ? 0 : UV_READABLE) | (c->want_write ? UV_WRITABLE : 0);
-    if (events == 0) events = UV_DISCONNECT;
-    uv_poll_start(c->poll, events, on_event);
+    if (events)
+        uv_poll_start(c->poll, events, on_event);
+    else
+        uv_poll_stop(c->poll);
 }
 
 void conn_want_write(Conn *c, bool on) {

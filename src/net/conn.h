@@ -17,7 +17,7 @@ typedef struct {
     void (*secured)(Conn *c); /* the TLS handshake is over; may be NULL */
     /* The last call. The Conn goes when nobody retains it. */
     void (*closed)(Conn *c);
-    void (*drained)(Conn *c); /* output that had to wait is out; may be NULL */
+    void (*drained)(Conn *c); /* all output is out, after some had to wait or tell_drained was set; may be NULL */
     void (*resumed)(Conn *c); /* after conn_resume gave the unused rest; may be NULL */
 } ConnHandler;
 
@@ -55,6 +55,7 @@ struct Conn {
     int fd, refs;
     uint16_t local_port;
     bool handshaking, paused, finishing, closed, dirty, want_write, feeding;
+    bool tell_drained; /* set by the handler, for once */
     CloseReason why;
     struct sockaddr_in6 peer, local; /* IPv4 as mapped */
     /* input that was not used yet */

@@ -191,10 +191,14 @@ static void flush(Conn *c) {
         conn_close(c, CLOSE_SLOW_READER);
         return;
     }
-    if (c->wait_len)
+    if (c->wait_len) {
         conn_want_write(c, true);
-    else if (c->finishing)
+    } else if (c->finishing) {
         conn_close(c, CLOSE_BY_SERVER);
+    } else if (c->tell_drained) {
+        c->tell_drained = false;
+        if (c->handler->drained) c->handler->drained(c);
+    }
 }
 
 void conn_flush_list(Conn *list) {
