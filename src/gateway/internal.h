@@ -23,6 +23,7 @@ struct Gateway {
     _Atomic uint32_t epoch;            /* grows with each change of a principal */
     Rng rng[GATEWAY_REACTORS_MAX];
     int reserve_fd;
+    int64_t no_files_logged_ms;
     GatewayCounters counters;
 };
 

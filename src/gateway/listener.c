@@ -3,13 +3,16 @@
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "gateway/internal.h"
 
 /* When file descriptors run out, accept would fail for ever and the listening socket stay readable: one descriptor
- * is kept in reserve, given up to accept the connection and close it, and taken again. */
+ * is kept in reserve, given up to accept the connection and close it, and taken again. Long before that, connections
+ * are refused, so that the store can open its files: without them every write would fail. The kernel gives the
+ * lowest free number, so a connection's number says how many are in use. */
 
 struct Listener {
     Gateway *gateway;
@@ -18,7 +21,7 @@ struct Listener {
     uv_poll_t poll;
 };
 
-enum { ACCEPTS_PER_TURN = 64 };
+enum { ACCEPTS_PER_TURN = 64, NO_FILES_LOG_MS = 1000 };
 
 static void first_byte_late(Timer *t, Reactor *r) {
     Conn *c = (Conn *)((char *)t - offsetof(Conn, timer));
@@ -40,14 +43,32 @@ static void welcome(Listener *in, int fd) {
     atomic_fetch_add_explicit(&g->counters.accepted, 1, memory_order_relaxed);
 }
 
+/* Not for connections: what the store may open, but at most a quarter of all. */
+static bool for_the_store(const Gateway *g, int fd) {
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r)) return false;
+    rlim_t kept = r.rlim_cur / 4 < g->o.files_kept ? r.rlim_cur / 4 : g->o.files_kept;
+    return (rlim_t)fd >= r.rlim_cur - kept;
+}
+
+static void count_refused(Gateway *g) {
+    uint64_t n = atomic_fetch_add(&g->counters.refused_no_files, 1) + 1;
+    int64_t now_ms = reactor_now_ms(g->reactors[0]);
+    if (now_ms < g->no_files_logged_ms + NO_FILES_LOG_MS) return;
+    g->no_files_logged_ms = now_ms;
+    log_line(g->o.log, LOG_ERROR,
+             "event=Accept refused=%llu reason=\"no file descriptor is left for connections: raise the limit "
+             "(ulimit -n)\"",
+             (unsigned long long)n);
+}
+
 static void no_files(Listener *in) {
     Gateway *g = in->gateway;
-    atomic_fetch_add(&g->counters.refused_no_files, 1);
     if (g->reserve_fd >= 0) close(g->reserve_fd);
     int fd = accept(in->fd, NULL, NULL);
     if (fd >= 0) close(fd);
     g->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    log_line(g->o.log, LOG_ERROR, "event=Accept reason=\"no file descriptor is left: raise the limit (ulimit -n)\"");
+    count_refused(g);
 }
 
 static void on_accept(uv_poll_t *poll, int status, int events) {
@@ -55,7 +76,10 @@ static void on_accept(uv_poll_t *poll, int status, int events) {
     (void)status, (void)events;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         int fd = accept4(in->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
+        if (fd >= 0 && for_the_store(in->gateway, fd)) {
+            close(fd);
+            count_refused(in->gateway);
+        } else if (fd >= 0) {
             welcome(in, fd);
         } else if (errno == EMFILE || errno == ENFILE) {
             no_files(in);
@@ -108,8 +132,7 @@ static Err listen_all(Gateway *g, const struct addrinfo *list, int port, ListenK
     int fds[8], n = 0, chosen = port;
     for (const struct addrinfo *a = list; a && n < 8; a = a->ai_next) {
         int fd = open_socket(a, chosen);
-        if (fd < 0 && (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT) && (n > 0 || a->ai_next))
-        {
+        if (fd < 0 && (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT) && (n > 0 || a->ai_next)) {
             log_line(g->o.log, LOG_INFO, "event=Listen reason=\"%s is not there: %s\"",
                      a->ai_family == AF_INET6 ? "::1, or another IPv6 address," : "an address", strerror(errno));
             continue; /* no IPv6 here */

@@ -127,6 +127,8 @@ static Err open_broker(Server *s) {
     return broker_load_account(s->env.broker, s->env.account);
 }
 
+enum { OTHER_FILES = 32 }; /* logs of the store, files of the server's own */
+
 static Err open_gateway(Server *s, Str *why) {
     const Settings *o = &s->settings;
     size_t n;
@@ -144,6 +146,7 @@ static Err open_gateway(Server *s, Str *why) {
                           .body_bytes_max = (size_t)o->body_bytes_max,
                           .first_byte_wait_s = o->limits.connect_wait_s,
                           .http_idle_s = (uint32_t)o->http_idle_s,
+                          .files_kept = (size_t)o->store_files_max + OTHER_FILES,
                           .validate_replies = o->test };
     s->gateway = gateway_new(&go, s->reactors, s->reactors_n);
     directory_listen(s->env.directory, principal_changed, policies_changed, s);

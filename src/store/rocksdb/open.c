@@ -40,7 +40,9 @@ static rocksdb_options_t *options_new(const StoreOptions *o, Rocks *r) {
     rocksdb_options_set_max_background_jobs(p, 2);
     rocksdb_options_set_level_compaction_dynamic_level_bytes(p, 1);
     rocksdb_options_set_WAL_size_limit_MB(p, LOG_KEPT_MB);
-    rocksdb_options_set_info_log_level(p, 2); /* warnings */
+    /* Nothing is logged but a header: on a full disk the second line that its logger cannot write ends the process
+     * (WritableFileWriter's assertion; Debian builds RocksDB with them). What goes wrong is told by return codes. */
+    rocksdb_options_set_info_log_level(p, 4);
     rocksdb_options_set_max_log_file_size(p, INFO_LOG_BYTES);
     rocksdb_options_set_keep_log_file_num(p, 2);
     rocksdb_options_set_stats_dump_period_sec(p, 0);
