@@ -107,7 +107,10 @@ int command_serve(int argc, char **argv) {
     Server *s = mem_new(sizeof *s);
     Err e = server_open(s, &settings, &why);
     if (e != OK) {
-        fprintf(stderr, "starling serve: %.*s\n", PS(why));
+        const char *advice = e == ERR_CORRUPT && str_find_str(why, S("damaged")) == SIZE_MAX
+                                 ? ": the data are damaged, restore them from a backup"
+                                 : "";
+        fprintf(stderr, "starling serve: %.*s%s\n", PS(why), advice);
         return 1;
     }
     server_run(s);

@@ -189,7 +189,10 @@ Err server_open(Server *s, const Settings *settings, Str *why) {
     if (e == OK) e = open_identity(s, why);
     if (e == OK) e = open_tls(s, why);
     if (e == OK) open_reactors(s);
-    if (e == OK) e = open_broker(s);
+    if (e == OK) {
+        e = open_broker(s);
+        if (e != OK) *why = str_format(&s->arena, "the sessions in the store cannot be read: %s", err_name(e));
+    }
     if (e == OK) e = open_gateway(s, why);
     if (e == OK) e = listen_all(s, why);
     return e;

@@ -117,6 +117,10 @@ static Err check_dir(const char *dir, Arena *arena, Listing *found, Str *why) {
         *why = advice(arena, dir, "the file CURRENT is missing");
         return ERR_CORRUPT;
     }
+    if (!rocks_manifest_whole(dir)) {
+        *why = advice(arena, dir, "its MANIFEST is shorter than it was");
+        return ERR_CORRUPT;
+    }
     return OK;
 }
 
@@ -166,13 +170,17 @@ Err rocks_open(const StoreOptions *o, Arena *arena, void **out, Str *why) {
         return explain(arena, o->dir, found.current, error, why);
     }
     remove_empty_logs(o->dir);
+    rocks_manifest_note(o->dir);
     *out = r;
     return OK;
 }
 
 void rocks_close(void *engine) {
     Rocks *r = engine;
-    if (r->db) rocksdb_close(r->db);
+    if (r->db) {
+        rocksdb_close(r->db);
+        rocks_manifest_note(r->dir);
+    }
     rocksdb_readoptions_destroy(r->read);
     rocksdb_writeoptions_destroy(r->write);
     rocksdb_writeoptions_destroy(r->write_synced);

@@ -22,6 +22,9 @@ Err rocks_err(char *error);
 NODISCARD Err rocks_open(const StoreOptions *options, Arena *arena, void **out, Str *why);
 void rocks_close(void *engine);
 uint64_t rocks_bytes(void *engine);
+/* manifest.c: notes how long the list of tables is; whether it still is at least that long. */
+void rocks_manifest_note(const char *dir);
+bool rocks_manifest_whole(const char *dir);
 /* changes.c */
 NODISCARD Err rocks_changes(void *engine, uint64_t from, size_t n_max, StoreChangeFn *fn, void *ctx, uint64_t *next);
 uint64_t rocks_position(void *engine);
