@@ -1,6 +1,7 @@
 /* Registered CA certificates: describe, list, update, delete, and finding the one that signed. */
 #include "services/iot/ca_certificate.h"
 
+#include "api/error.h"
 #include "api/page.h"
 #include "generated/iot.h"
 #include "services/iot/certificate.h"
@@ -92,16 +93,11 @@ Err iot_list_ca_certificates(Call *c, const IotListCACertificatesIn *in, IotList
     return record_scan_end(scan);
 }
 
-void iot_ca_set_config(CaCertificateRecord *r, const IotRegistrationConfig *config) {
-    r->registration_template = config ? config->template_body : STR_NONE;
-    r->registration_role_arn = config ? config->role_arn : STR_NONE;
-    r->registration_template_name = config ? config->template_name : STR_NONE;
-}
-
 Err iot_ca_check_config(Call *c, const IotRegistrationConfig *config) {
-    if (config && config->template_body.len && config->template_name.len)
-        return api_fail(c, IOT_INVALID_REQUEST,
-                        "registrationConfig has both templateBody and templateName, only one is possible");
+    if (config && (config->template_body.len || config->template_name.len || config->role_arn.len))
+        return api_fail(c, API_NOT_IMPLEMENTED,
+                        "registrationConfig is not implemented yet: just-in-time provisioning (JITP) by a template. "
+                        "Just-in-time registration (JITR, allowAutoRegistration alone) works");
     return OK;
 }
 
@@ -113,9 +109,8 @@ Err iot_update_ca_certificate(Call *c, const IotUpdateCACertificateIn *in, IotUp
     if (e != OK) return e;
     if (in->new_status.len) r.status = in->new_status;
     if (in->new_auto_registration_status.len) r.auto_registration_status = in->new_auto_registration_status;
-    if (in->registration_config) iot_ca_set_config(&r, in->registration_config);
     if (in->remove_auto_registration.v) {
-        iot_ca_set_config(&r, NULL);
+        r.registration_template = r.registration_role_arn = r.registration_template_name = STR_NONE;
         r.auto_registration_status = S("DISABLE");
     }
     r.modified_ms = c->now_ms;

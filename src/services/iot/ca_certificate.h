@@ -12,6 +12,6 @@ NODISCARD Err iot_ca_of_issuer(Call *c, Str issuer_der, CaCertificateRecord *out
 NODISCARD Err iot_registration_code(Call *c, Str *out);
 
 Str iot_ca_arn(Call *c, Str id);
-/* Errors: ERR_API, InvalidRequestException (templateBody and templateName) */
+/* A provisioning template for what registers just in time: there is no provisioning yet, so none is taken.
+ * Errors: ERR_API, NotImplementedException */
 NODISCARD Err iot_ca_check_config(Call *c, const IotRegistrationConfig *config);
-void iot_ca_set_config(CaCertificateRecord *r, const IotRegistrationConfig *config); /* NULL: none */

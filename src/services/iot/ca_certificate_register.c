@@ -87,7 +87,6 @@ Err iot_register_ca_certificate(Call *c, const IotRegisterCACertificateIn *in, I
                               .generation_id = rng_uuid(c->rng, c->arena),
                               .subject = ca.subject_der,
                               .tags = tags };
-    iot_ca_set_config(&r, in->registration_config);
     e = ca_certificate_record_insert(c->txn, call_tenant(c), &r);
     if (e == ERR_EXISTS) {
         c->failure.resource_id = ca.id;

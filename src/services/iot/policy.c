@@ -1,17 +1,10 @@
 #include "api/page.h"
 #include "services/iot/policy_shared.h"
+#include "services/iot/registry.h"
 
 /* A policy is a record that names its default version; the documents are records of their own. Whatever relies on
  * the set of a policy's versions or attachments also writes or locks the policy's record, so that two such commits
  * exclude each other. */
-
-static StrMap tags_of(Call *c, const IotTagList *tags) {
-    StrMap map = { .set = tags->set, .n = tags->n };
-    map.items = arena_array(c->arena, StrPair, tags->n ? tags->n : 1);
-    for (size_t i = 0; i < tags->n; i++)
-        map.items[i] = (StrPair){ tags->items[i].key, tags->items[i].value.ptr ? tags->items[i].value : S("") };
-    return map;
-}
 
 /* Source of the text: getmoto/moto pull 5352, quoting AWS */
 static Err already_exists(Call *c, Str name) {
@@ -22,7 +15,9 @@ static Err already_exists(Call *c, Str name) {
 }
 
 Err iot_create_policy(Call *c, const IotCreatePolicyIn *in, IotCreatePolicyOut *out) {
+    StrMap tags;
     Err e = policy_check_document(c, in->policy_name, in->policy_document);
+    if (e == OK) e = tags_from(c, &in->tags, &tags);
     if (e != OK) return e;
     Str generation = rng_uuid(c->rng, c->arena);
     PolicyRecord policy = { .policy_name = in->policy_name,
@@ -31,7 +26,7 @@ Err iot_create_policy(Call *c, const IotCreatePolicyIn *in, IotCreatePolicyOut *
                             .created_ms = c->now_ms,
                             .modified_ms = c->now_ms,
                             .generation_id = generation,
-                            .tags = tags_of(c, &in->tags) };
+                            .tags = tags };
     PolicyVersionRecord version = { .policy_name = in->policy_name,
                                     .version_id = 1,
                                     .document = in->policy_document,

@@ -120,7 +120,8 @@ static Err result_of(Call *c, const Bench *b, const IotAuthInfo *info, IotAuthRe
 Err iot_test_authorization(Call *c, const IotTestAuthorizationIn *in, IotTestAuthorizationOut *out) {
     Effective all;
     Bench b = { 0 };
-    Err e = effective_policies(c, in->principal, STR_NONE, &all);
+    Err e = effective_no_pool(c, in->cognito_identity_pool_id);
+    if (e == OK) e = effective_policies(c, in->principal, STR_NONE, &all);
     for (size_t i = 0; e == OK && i < in->policy_names_to_add.n; i++)
         e = effective_add(c, &all, in->policy_names_to_add.items[i]);
     if (e != OK) return e;

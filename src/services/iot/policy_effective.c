@@ -1,5 +1,7 @@
 #include "services/iot/policy_effective.h"
 
+#include "api/error.h"
+
 static bool has(const Effective *e, Str name) {
     for (size_t i = 0; i < e->n; i++)
         if (str_eq(e->policies[i].name, name)) return true;
@@ -80,9 +82,17 @@ Err effective_policies(Call *c, Str principal, Str thing_name, Effective *out) {
     return e;
 }
 
+Err effective_no_pool(Call *c, Str identity_pool_id) {
+    if (!identity_pool_id.len) return OK;
+    return api_fail(c, API_NOT_IMPLEMENTED,
+                    "cognitoIdentityPoolId is not implemented yet: there are no identity pools, got %.*s",
+                    PS(identity_pool_id));
+}
+
 Err iot_get_effective_policies(Call *c, const IotGetEffectivePoliciesIn *in, IotGetEffectivePoliciesOut *out) {
     Effective all;
-    Err e = effective_policies(c, in->principal, in->thing_name, &all);
+    Err e = effective_no_pool(c, in->cognito_identity_pool_id);
+    if (e == OK) e = effective_policies(c, in->principal, in->thing_name, &all);
     if (e != OK) return e;
     IotEffectivePolicy *items = arena_array(c->arena, IotEffectivePolicy, all.n ? all.n : 1);
     for (size_t i = 0; i < all.n; i++)

@@ -339,6 +339,8 @@ static void effective_policies_come_from_groups_and_their_ancestors(void **state
     assert_true(str_eq(out.effective_policies.items[1].policy_document, ALLOW(ARN "topic/*")));
     fails(f, FIXTURE_CALL(f, "GetEffectivePolicies", (&(IotGetEffectivePoliciesIn){ 0 }), &out),
           "InvalidRequestException", "needed");
+    IotGetEffectivePoliciesIn pool = { .thing_name = S("t"), .cognito_identity_pool_id = S("us-east-1:pool") };
+    fails(f, FIXTURE_CALL(f, "GetEffectivePolicies", &pool, &out), "NotImplementedException", "us-east-1:pool");
     fails(f, FIXTURE_CALL(f, "GetEffectivePolicies", (&(IotGetEffectivePoliciesIn){ .thing_name = S("no") }), &out),
           "ResourceNotFoundException", "no");
     fails(
