@@ -217,8 +217,8 @@ static inline void peer_send(Peer *p, Str bytes) {
 /* The next packet; false: the connection ended. */
 static inline bool peer_next(Peer *p, MqttFrame *out) {
     for (;;) {
-        Err e = mqtt_frame((Str){ p->in + p->at, p->len - p->at }, MQTT_BODY_BYTES_MAX, out);
-        if (p->len > p->at && e == OK) {
+        Str have = p->in ? (Str){ p->in + p->at, p->len - p->at } : STR_NONE;
+        if (have.len && mqtt_frame(have, MQTT_BODY_BYTES_MAX, out) == OK) {
             out->body = str_dup(&p->arena, out->body);
             p->at += out->total;
             return true;
