@@ -12,6 +12,7 @@ import datetime
 import json
 import os
 import pathlib
+import resource
 import signal
 import socket
 import statistics
@@ -52,7 +53,8 @@ class Row:
     more_is_better: bool = False
 
 
-CONNECTS = ("connect", "--clients", "1000", "--seconds", "1")
+CONNECTS = ("connect", "--clients", "3000", "--seconds", "1")
+CONNECTS_PLAIN = ("connect", "--clients", "5000", "--seconds", "1")
 FANIN = ("fanin", "--clients", "50")
 FANOUT = ("fanout", "--clients", "1000")
 WILDCARD = ("wildcard", "--clients", "50", "--wild", str(WILDCARDS))
@@ -62,7 +64,7 @@ ROWS = (
         more_is_better=True),
     Row("connect-cpu", "CPU of a connect, mutual TLS 1.3", "µs", "broker_cpu_us_per_connect", CONNECTS, tls=True),
     Row("connect-memory", "memory of an idle connection, mutual TLS 1.3", "kB", "kb_per_connection", CONNECTS, tls=True),
-    Row("connect-plain-memory", "memory of an idle connection, no TLS", "kB", "kb_per_connection", CONNECTS),
+    Row("connect-plain-memory", "memory of an idle connection, no TLS", "kB", "kb_per_connection", CONNECTS_PLAIN),
     Row("fanin-q0", "50 publishers to 50 subscribers, QoS 0", *CPU, FANIN),
     Row("fanin-q1", "the same, QoS 1", *CPU, (*FANIN, "--qos", "1")),
     Row("fanin-tls-q0", "the same, QoS 0, mutual TLS 1.3", *CPU, FANIN, tls=True),
@@ -298,6 +300,8 @@ def main():
     rows = [r for r in ROWS if not options.names or any(r.name.startswith(n) for n in options.names)]
     if not rows:
         parser.error(f"no row {' '.join(options.names)}; there are {', '.join(r.name for r in ROWS)}")
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     results, versions = run_all(rows, options.rounds, options.seconds)
     load = os.getloadavg()[1]
     lines = [f"`./dev bench`, commit {commit()}, {datetime.date.today()}; {machine()} (load average {load:.1f}), "
