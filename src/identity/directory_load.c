@@ -130,7 +130,11 @@ Err directory_load(Txn *txn, Str account, Str region, Str certificate_id, Arena 
         return OK;
     }
     if (e != OK) return e;
-    Loaded loaded = { .status = status_name(cert.status), .pem = cert.certificate_pem };
+    Loaded loaded = { .status = status_name(cert.status),
+                      .pem = cert.certificate_pem,
+                      .vars = cert.policy_vars,
+                      .not_before_ms = cert.not_before_ms,
+                      .not_after_ms = cert.not_after_ms };
     if (!loaded.status) return ERR_CORRUPT;
     Str arn = str_format(arena, "arn:aws:iot:%.*s:%.*s:cert/%.*s", PS(region), PS(account), PS(certificate_id));
     e = gather(&l, arn);

@@ -6,9 +6,10 @@
 #include "store/store.h"
 
 typedef struct {
-    const char *status; /* NULL: not registered */
-    Str pem;
-    Str *policies; /* names: the certificate's own, then those of its things' groups; each once */
+    const char *status;                  /* NULL: not registered */
+    Str pem, vars;                       /* vars: as vars_encode made them when it was registered; empty: not */
+    int64_t not_before_ms, not_after_ms; /* set where vars are */
+    Str *policies;                       /* names: the certificate's own, then those of its things' groups; each once */
     size_t policies_n;
     PrincipalThing *things;
     size_t things_n;

@@ -12,6 +12,7 @@
 #include "base/rng.h"
 #include "generated/iot_records.h"
 #include "identity/directory.h"
+#include "identity/vars_code.h"
 #include "identity/x509.h"
 #include "identity/x509_make.h"
 
@@ -115,12 +116,20 @@ static void commit(Txn *t, Err e) {
     assert_int_equal(txn_commit(t, false), OK);
 }
 
+/* The first two as RegisterCertificate stores them, the others without what it decoded. */
 static void put_certificate(Fixture *f, int c, Str status) {
     Txn *t = begin(f);
+    CertInfo info;
+    Str why, vars = STR_NONE;
+    assert_int_equal(x509_parse(f->pem[c], &f->arena, &info, &why), OK);
+    if (c < 2) vars = vars_encode(info.vars, info.vars_n, &f->arena);
     commit(t, certificate_record_put(t, TENANT,
                                      &(CertificateRecord){ .certificate_id = f->id[c],
                                                            .certificate_pem = f->pem[c],
                                                            .status = status,
+                                                           .not_before_ms = info.not_before_ms,
+                                                           .not_after_ms = info.not_after_ms,
+                                                           .policy_vars = vars,
                                                            .mode = S("DEFAULT") }));
 }
 static Str named(Fixture *f, char kind, int i) {
@@ -288,6 +297,24 @@ static void a_principal_has_what_certificate_things_and_groups_give(void **state
     assert_ptr_equal(again.principal, p);
     principal_release(again.principal);
     principal_release(p);
+}
+
+static void a_principal_is_the_same_whether_its_certificate_is_decoded_now_or_was_at_registration(void **state) {
+    Fixture *f = *state;
+    f->pem[0] = f->pem[3] = f->pem[2]; /* one certificate under two names: 0 with its variables, 3 without */
+    put_certificate(f, 0, S("ACTIVE"));
+    put_certificate(f, 3, S("ACTIVE"));
+    const Principal *made[] = { look(f, f->id[0], NULL).principal, look(f, f->id[3], NULL).principal };
+    assert_int_equal(made[0]->not_after_ms, made[1]->not_after_ms);
+    assert_int_equal(made[0]->not_before_ms, made[1]->not_before_ms);
+    assert_int_equal(made[0]->vars_n, made[1]->vars_n);
+    for (size_t i = 0; i < made[0]->vars_n; i++) {
+        assert_true(str_eq(made[0]->vars[i].name, made[1]->vars[i].name));
+        assert_int_equal(made[0]->vars[i].n, made[1]->vars[i].n);
+        for (size_t k = 0; k < made[0]->vars[i].n; k++)
+            assert_true(str_eq(made[0]->vars[i].values[k], made[1]->vars[i].values[k]));
+    }
+    for (int i = 0; i < 2; i++) principal_release(made[i]);
 }
 
 /* Every change of what a principal is made of is heard, with a snapshot that has it. */
@@ -619,6 +646,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         DIRECTORY_TEST(who_is_not_active_is_told_why),
         DIRECTORY_TEST(a_principal_has_what_certificate_things_and_groups_give),
+        DIRECTORY_TEST(a_principal_is_the_same_whether_its_certificate_is_decoded_now_or_was_at_registration),
         DIRECTORY_TEST(a_change_replaces_the_snapshot_of_whom_it_concerns),
         DIRECTORY_TEST(a_group_of_all_reaches_all),
         DIRECTORY_TEST(a_policy_of_all_changes_for_all_at_once),

@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "identity/vars_code.h"
 #include "identity/x509.h"
 
 enum { ARENA_BYTES = 1024 }; /* what a device mostly needs: there may be hundreds of thousands */
@@ -54,6 +55,14 @@ static Err set_certificate(Principal *p, const PrincipalSpec *spec, Arena *scrat
         set_vars(p, spec->old->vars, spec->old->vars_n);
         p->not_before_ms = spec->old->not_before_ms;
         p->not_after_ms = spec->old->not_after_ms;
+        return OK;
+    }
+    const PolicyVar *vars;
+    size_t n;
+    if (vars_decode(spec->loaded->vars, scratch, &vars, &n)) {
+        set_vars(p, vars, n);
+        p->not_before_ms = spec->loaded->not_before_ms;
+        p->not_after_ms = spec->loaded->not_after_ms;
         return OK;
     }
     CertInfo cert;

@@ -2,6 +2,7 @@
 
 #include "generated/iot.h"
 #include "identity/directory.h"
+#include "identity/vars_code.h"
 #include "services/env.h"
 
 Str iot_certificate_id(Call *c, Str given) {
@@ -31,6 +32,7 @@ static Err exists(Call *c, Str id) {
 }
 
 Err iot_certificate_add(Call *c, const IotNewCertificate *n) {
+    Str vars = vars_encode(n->info->vars, n->info->vars_n, c->arena);
     Err e = certificate_record_insert(c->txn, call_tenant(c),
                                       &(CertificateRecord){ .certificate_id = n->info->id,
                                                             .certificate_pem = n->pem,
@@ -43,7 +45,8 @@ Err iot_certificate_add(Call *c, const IotNewCertificate *n) {
                                                             .not_before_ms = n->info->not_before_ms,
                                                             .not_after_ms = n->info->not_after_ms,
                                                             .customer_version = 1,
-                                                            .generation_id = rng_uuid(c->rng, c->arena) });
+                                                            .generation_id = rng_uuid(c->rng, c->arena),
+                                                            .policy_vars = vars });
     if (e == ERR_EXISTS) return exists(c, n->info->id);
     if (e == OK) iot_certificate_changed(c, n->info->id);
     return e;

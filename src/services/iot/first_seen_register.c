@@ -1,4 +1,5 @@
 #include "generated/iot_records.h"
+#include "identity/vars_code.h"
 #include "services/iot/first_seen.h"
 
 /* Only the leaf counts: AWS wants the immediate signing CA registered, so what else the client presented proves
@@ -60,7 +61,8 @@ Err iot_first_seen_register(Txn *txn, Tenant tenant, const CertInfo *device, int
                                 .not_before_ms = device->not_before_ms,
                                 .not_after_ms = device->not_after_ms,
                                 .customer_version = 1,
-                                .generation_id = rng_uuid(rng, arena) };
+                                .generation_id = rng_uuid(rng, arena),
+                                .policy_vars = vars_encode(device->vars, device->vars_n, arena) };
     e = certificate_record_insert(txn, tenant, &fresh);
     if (e == OK) *out = (FirstSeen){ device->id, ca.certificate_id, now_ms, true };
     return e;
