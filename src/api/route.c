@@ -85,7 +85,7 @@ static bool path_fits(const ApiOp *op, Str path, bool loose, Fit *out) {
         bool greedy = str_ends(name, S("+"));
         if (loose && template.len == 0 && may_hold_slashes(op, name)) greedy = true;
         Str value = greedy ? take_greedy(&path, template) : cut_word(&path);
-        if ((!value.len && !(greedy && value.ptr)) /* /topics/ is a topic of no bytes */ || fit.labels_n == API_LABELS_MAX) return false;
+        if (!value.len || fit.labels_n == API_LABELS_MAX) return false;
         fit.labels[fit.labels_n++] = value;
     }
     if (template.len > 1 || (path.len && !str_eq(path, S("/")))) return false;

@@ -7,8 +7,8 @@
 typedef enum { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR } LogLevel;
 
 typedef struct {
-    LogLevel least; /* lines below it are dropped */
-    int fd;         /* where lines go; one write a line */
+    LogLevel least;                    /* lines below it are dropped */
+    int fd;                            /* where lines go; one write a line */
     void (*also)(void *ctx, Str line); /* gets each line, too, on the thread that logs; NULL: nobody */
     void *also_ctx;
 } Log;

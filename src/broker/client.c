@@ -10,11 +10,17 @@
 
 /* ------------------------------------------------------------------------------------------------ output */
 
+/* Each packet a frame and each frame a TLS record: AWSIoTPythonSDK reads one frame when select() says that the socket
+ * has something, and does not see what OpenSSL holds already. Source: its cores.py and paho/client.py */
+static void frame_begin(Client *c, size_t len) {
+    uint8_t head[WS_HEADER_BYTES_MAX];
+    if (!c->websocket) return;
+    conn_cut(c->conn);
+    conn_put(c->conn, head, ws_frame_header(head, len, WS_BINARY));
+}
+
 void client_put(Client *c, const uint8_t *bytes, size_t len) {
-    if (c->websocket) {
-        uint8_t head[WS_HEADER_BYTES_MAX];
-        conn_put(c->conn, head, ws_frame_header(head, len, WS_BINARY));
-    }
+    frame_begin(c, len);
     conn_put(c->conn, bytes, len);
 }
 
@@ -25,10 +31,7 @@ void client_put_writer(Client *c, const Writer *w) {
 enum { COPY_BYTES_MAX = 512 }; /* below it a copy is cheaper than a segment */
 
 void client_put_message(Client *c, Form *form, uint16_t packet_id, bool retain, bool last) {
-    if (c->websocket) {
-        uint8_t head[WS_HEADER_BYTES_MAX];
-        conn_put(c->conn, head, ws_frame_header(head, form->len, WS_BINARY));
-    }
+    frame_begin(c, form->len);
     if (packet_id == 0 && !retain) {
         conn_put_ref(c->conn, form->bytes, form->len);
         return;

@@ -13,10 +13,11 @@
 typedef struct Gateway Gateway;
 
 /* What the server itself answers under a path, without the API: /health, /metrics, test controls.
- * Shape: the answer in *rs, memory in the arena. Runs on the reactor: quick, no store. */
+ * Shape: the answer in *rs, memory in the arena. Runs on the reactor, quick and without the store; one that `waits` on
+ * a thread of its own. */
 typedef struct {
     Str method, path;
-    bool loopback_only;
+    bool loopback_only, waits;
     void (*handle)(void *ctx, const ApiRequest *rq, Arena *arena, ApiResponse *rs);
 } LocalRoute;
 
@@ -50,6 +51,6 @@ void gateway_close_listeners(Gateway *g); /* on the first reactor's thread */
 void gateway_principal_changed(Gateway *g, Str account, Str principal_id, const Principal *now);
 
 typedef struct {
-    _Atomic uint64_t accepted, refused_no_files, tls_failed, http_requests, not_authenticated;
+    _Atomic uint64_t accepted, refused_no_files, tls_failed, http_requests, not_authenticated, throttled;
 } GatewayCounters;
 const GatewayCounters *gateway_counters(const Gateway *g);

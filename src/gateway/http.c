@@ -69,6 +69,10 @@ static bool local(Link *l, const HttpRequest *rq) {
             answer_text(l, 403, S("{\"message\":\"only from this machine\"}"));
             return true;
         }
+        if (r->waits) {
+            http_call_local(l, rq, r);
+            return true;
+        }
         Arena arena = { 0 };
         ApiResponse rs = { .status = 200 };
         ApiRequest in = { rq->method, rq->path, rq->query, rq->headers, rq->headers_n, rq->body };

@@ -78,4 +78,5 @@ extern const ConnHandler FRONT_HANDLER, HTTP_HANDLER, WS_HANDLER;
 void ws_begin(Link *l, const Principal *principal, Str host);
 /* The request's memory lives in the parser until it is answered. */
 void http_call_start(Link *l, const HttpRequest *rq);
+void http_call_local(Link *l, const HttpRequest *rq, const LocalRoute *route); /* one that waits */
 void http_answer(Link *l, const ApiResponse *rs, bool head);

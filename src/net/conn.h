@@ -82,6 +82,8 @@ void conn_release(Conn *c);
 /* A reference: the bytes live in the turn's arena. */
 void conn_put_ref(Conn *c, const uint8_t *bytes, size_t len);
 void conn_put(Conn *c, const void *bytes, size_t len); /* a copy */
+/* What follows begins a TLS record of its own: for a client that reads one packet each time its socket is readable. */
+void conn_cut(Conn *c);
 /* Room for len bytes of output, to be filled at once; in the turn's arena or a chunk. */
 uint8_t *conn_room(Conn *c, size_t len);
 /* Output that is not yet with the kernel. */

@@ -46,7 +46,7 @@ void conn_put_ref(Conn *c, const uint8_t *bytes, size_t len) {
     if (c->closed || c->finishing) return;
     OutNode *t = c->out_tail;
     c->out_len += len;
-    if (t && t->segs[t->n - 1].ptr + t->segs[t->n - 1].len == bytes) {
+    if (t && len && t->segs[t->n - 1].len && t->segs[t->n - 1].ptr + t->segs[t->n - 1].len == bytes) {
         t->segs[t->n - 1].len += len;
         return;
     }
@@ -60,6 +60,11 @@ void conn_put_ref(Conn *c, const uint8_t *bytes, size_t len) {
         output_mark(c);
     }
     t->segs[t->n++] = (OutSeg){ bytes, len };
+}
+
+void conn_cut(Conn *c) {
+    static const uint8_t END = 0; /* an empty segment, which nothing extends */
+    if (c->ssl && c->out_len) conn_put_ref(c, &END, 0);
 }
 
 uint8_t *conn_room(Conn *c, size_t len) {

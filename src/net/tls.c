@@ -285,6 +285,11 @@ void tls_write(Conn *c) {
     for (OutNode *node = c->out; node && ok; node = node->next)
         for (size_t i = 0; i < node->n && ok; i++) {
             OutSeg s = node->segs[i];
+            if (s.len == 0) { /* conn_cut */
+                ok = encrypt(c, record, n);
+                n = 0;
+                continue;
+            }
             if (n == 0 && (s.len >= sizeof record || (i + 1 == node->n && !node->next))) {
                 ok = encrypt(c, s.ptr, s.len);
                 continue;

@@ -2,7 +2,7 @@
 #include "base/writer.h"
 #include "broker/broker.h"
 #include "identity/directory.h"
-#include "server/wire.h"
+#include "server/reset.h"
 
 /* What the server says of itself without the API. */
 
@@ -18,36 +18,49 @@ static void health(void *ctx, const ApiRequest *rq, Arena *arena, ApiResponse *r
     answer(rs, 200, "application/json", S("{\"status\":\"ok\"}"));
 }
 
-static void figure(Writer *w, const char *name, const char *type, uint64_t value) {
-    writer_format(w, "# TYPE starling_%s %s\nstarling_%s %llu\n", name, type, name, (unsigned long long)value);
+size_t server_figures(Env *env, AdminFigure *out, size_t out_max) {
+    Server *s = (Server *)((char *)env - offsetof(Server, env));
+    BrokerFigures b = broker_figures(env->broker);
+    const GatewayCounters *g = gateway_counters(s->gateway);
+    const AdminFigure all[] = {
+        { "uptime_seconds", (real_ms() - s->started_ms) / 1000 },
+        { "connections", (int64_t)b.connections },
+        { "sessions", (int64_t)b.sessions },
+        { "subscriptions", (int64_t)b.subscriptions },
+        { "connects_total", (int64_t)b.connects },
+        { "connects_refused_total", (int64_t)b.connects_refused },
+        { "publishes_received_total", (int64_t)b.published_in },
+        { "publishes_delivered_total", (int64_t)b.delivered },
+        { "publishes_dropped_slow_reader_total", (int64_t)b.dropped_slow },
+        { "publishes_dropped_queue_full_total", (int64_t)b.dropped_full },
+        { "decisions_denied_total", (int64_t)b.denied },
+        { "accepted_total", (int64_t)atomic_load(&g->accepted) },
+        { "accept_refused_no_files_total", (int64_t)atomic_load(&g->refused_no_files) },
+        { "tls_failed_total", (int64_t)atomic_load(&g->tls_failed) },
+        { "http_requests_total", (int64_t)atomic_load(&g->http_requests) },
+        { "not_authenticated_total", (int64_t)atomic_load(&g->not_authenticated) },
+        { "throttled_total", (int64_t)atomic_load(&g->throttled) },
+        { "principals_cached", (int64_t)directory_cached(env->directory) },
+        { "store_jobs_waiting", (int64_t)workers_queued(env->workers) },
+        { "store_bytes", (int64_t)store_bytes(env->store) },
+    };
+    size_t n = sizeof all / sizeof *all < out_max ? sizeof all / sizeof *all : out_max;
+    memcpy(out, all, n * sizeof *all);
+    return n;
 }
 
 /* Source: Prometheus' text exposition format 0.0.4 */
 static void metrics(void *ctx, const ApiRequest *rq, Arena *arena, ApiResponse *rs) {
+    enum { FIGURES_MAX = 64 };
     Server *s = ctx;
-    BrokerFigures b = broker_figures(s->env.broker);
-    const GatewayCounters *g = gateway_counters(s->gateway);
     Writer w = writer_in(arena);
+    AdminFigure figures[FIGURES_MAX];
+    size_t n = server_figures(&s->env, figures, FIGURES_MAX);
     (void)rq;
-    figure(&w, "uptime_seconds", "gauge", (uint64_t)(real_ms() - s->started_ms) / 1000);
-    figure(&w, "connections", "gauge", b.connections);
-    figure(&w, "sessions", "gauge", b.sessions);
-    figure(&w, "subscriptions", "gauge", b.subscriptions);
-    figure(&w, "connects_total", "counter", b.connects);
-    figure(&w, "connects_refused_total", "counter", b.connects_refused);
-    figure(&w, "publishes_received_total", "counter", b.published_in);
-    figure(&w, "publishes_delivered_total", "counter", b.delivered);
-    figure(&w, "publishes_dropped_slow_reader_total", "counter", b.dropped_slow);
-    figure(&w, "publishes_dropped_queue_full_total", "counter", b.dropped_full);
-    figure(&w, "decisions_denied_total", "counter", b.denied);
-    figure(&w, "accepted_total", "counter", atomic_load(&g->accepted));
-    figure(&w, "accept_refused_no_files_total", "counter", atomic_load(&g->refused_no_files));
-    figure(&w, "tls_failed_total", "counter", atomic_load(&g->tls_failed));
-    figure(&w, "http_requests_total", "counter", atomic_load(&g->http_requests));
-    figure(&w, "not_authenticated_total", "counter", atomic_load(&g->not_authenticated));
-    figure(&w, "principals_cached", "gauge", directory_cached(s->env.directory));
-    figure(&w, "store_jobs_waiting", "gauge", workers_queued(s->env.workers));
-    figure(&w, "store_bytes", "gauge", store_bytes(s->env.store));
+    for (size_t i = 0; i < n; i++) {
+        const char *name = figures[i].name, *type = str_ends(str_c(name), S("_total")) ? "counter" : "gauge";
+        writer_format(&w, "# TYPE starling_%s %s\nstarling_%s %lld\n", name, type, name, (long long)figures[i].value);
+    }
     answer(rs, 200, "text/plain; version=0.0.4", writer_str(&w));
 }
 
@@ -67,9 +80,21 @@ static void move_clock(void *ctx, const ApiRequest *rq, Arena *arena, ApiRespons
     answer(rs, 200, "application/json", str_format(arena, "{\"now_ms\":%lld}", (long long)clock_ms(&s->clock)));
 }
 
+/* POST, any body: the server is as after its first start, but for CAs, access keys and the clock. */
+static void reset(void *ctx, const ApiRequest *rq, Arena *arena, ApiResponse *rs) {
+    (void)rq;
+    Err e = server_reset(ctx);
+    if (e == OK)
+        answer(rs, 200, "application/json", S("{\"message\":\"OK\"}"));
+    else
+        answer(rs, 500, "application/json",
+               str_format(arena, "{\"message\":\"the store could not be emptied: %s\"}", err_name(e)));
+}
+
 const LocalRoute LOCAL_ROUTES[] = {
-    { STR_INIT("GET"), STR_INIT("/health"), false, health },
-    { STR_INIT("GET"), STR_INIT("/metrics"), true, metrics },
-    { STR_INIT("POST"), STR_INIT("/_starling/clock"), true, move_clock },
+    { STR_INIT("GET"), STR_INIT("/health"), .handle = health },
+    { STR_INIT("GET"), STR_INIT("/metrics"), .loopback_only = true, .handle = metrics },
+    { STR_INIT("POST"), STR_INIT("/_starling/clock"), .loopback_only = true, .handle = move_clock },
+    { STR_INIT("POST"), STR_INIT("/_starling/reset"), .loopback_only = true, .waits = true, .handle = reset },
 };
-const size_t LOCAL_ROUTES_N = 3, LOCAL_TEST_ROUTES_N = 1;
+const size_t LOCAL_ROUTES_N = 4, LOCAL_TEST_ROUTES_N = 2;

@@ -1,6 +1,9 @@
-#include "server/log_ring.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
 
-#include "base/test.h"
+#include "server/log_ring.h"
 
 static void lines_come_once_and_in_order(void **state) {
     LogRing *r = log_ring_new(64);
@@ -30,7 +33,7 @@ static void the_oldest_whole_lines_make_room(void **state) {
     assert_true(str_eq(log_ring_read(r, 0, &a, &next), S("bbb\ncc\n")));
     log_ring_add(r, S("ddd\n"));
     log_ring_add(r, S("eee\n"));
-    assert_true(str_eq(log_ring_read(r, early, &a, &next), S("ddd\neee\n"))); /* what it would go on with is gone */
+    assert_true(str_eq(log_ring_read(r, early, &a, &next), S("ddd\neee\n")));    /* what it would go on with is gone */
     assert_true(str_eq(log_ring_read(r, 1u << 30, &a, &next), S("ddd\neee\n"))); /* of another ring */
     log_ring_add(r, S("longer than ten\n"));
     assert_true(str_eq(log_ring_read(r, 0, &a, &next), S("ddd\neee\n")));

@@ -62,6 +62,7 @@ static Err empty_store(Store *store) {
 Err server_reset(Server *s) {
     broker_reset(s->env.broker);
     wait_for_workers(s);
+    broker_reset(s->env.broker); /* who came meanwhile */
     Err e = empty_store(s->env.store);
     directory_all_changed(s->env.directory);
     wait_for_workers(s);

@@ -51,6 +51,7 @@ static const Setting TABLE[] = {
     { "body-bytes-max", NUMBER, AT(body_bytes_max), 1024, 1 << 30, "of an HTTP request" },
     { "http-idle-s", NUMBER, AT(http_idle_s), 1, 86400, "a kept-alive connection without request is closed" },
     { "store-files-max", NUMBER, AT(store_files_max), 16, 65536, "open files of the store" },
+    { "salvage", SWITCH, AT(salvage), 0, 0, "a store log damaged at its end: start with what is before the damage" },
     { "test-skip-sync", SWITCH, AT(skip_sync), 0, 0, "plants a fault for the durability checker: never else" },
     { "test-answer-early", SWITCH, AT(answer_early), 0, 0, "plants a fault for the crash checker: never else" },
     LIMIT("client-id-bytes-max", SIZE, client_id_bytes_max, 65535, ""),

@@ -9,7 +9,7 @@ typedef struct {
     int64_t mqtt_port, https_port, plain_port; /* -1: off; https_port -2: 443, or 8443 where that is not allowed */
     int64_t reactors, workers;                 /* 0: cores */
     const char *tls_min, *tls_max, *tls_ciphers, *tls_ciphersuites, *tls_chain, *tls_key;
-    bool aws_quotas, test, ephemeral, require_sni, skip_sync, answer_early;
+    bool aws_quotas, test, ephemeral, require_sni, skip_sync, answer_early, salvage;
     int64_t body_bytes_max, store_files_max, http_idle_s;
     BrokerLimits limits;
 } Settings;

@@ -41,6 +41,13 @@ static void on_event(void *ctx, const BrokerEvent *e) {
              PS(e->source_ip), PS(e->topic), e->reason ? e->reason : "-");
 }
 
+enum { LOG_BYTES_KEPT = 1 << 20 }; /* some thousand lines */
+
+static Str newest_logs(Env *env, uint64_t from, Arena *arena, uint64_t *next) {
+    Server *s = (Server *)((char *)env - offsetof(Server, env));
+    return log_ring_read(s->log_lines, from, arena, next);
+}
+
 /* ------------------------------------------------------------------------------------------------ parts */
 
 static Err open_store(Server *s, Str *why) {
@@ -52,7 +59,8 @@ static Err open_store(Server *s, Str *why) {
     StoreOptions so = { .engine = o->ephemeral ? "memory" : "rocksdb",
                         .dir = str_dup_c(&s->arena, str_format(&s->arena, "%s/store", o->data)),
                         .files_max = (int)o->store_files_max,
-                        .skip_sync = o->skip_sync };
+                        .skip_sync = o->skip_sync,
+                        .salvage = o->salvage };
     Err e = store_open(&so, &s->arena, &s->env.store, why);
     if (e != OK) return e;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -175,6 +183,11 @@ Err server_open(Server *s, const Settings *settings, Str *why) {
     *why = S("out of order");
     s->settings = *settings;
     s->log.fd = STDERR_FILENO;
+    s->log_lines = log_ring_new(LOG_BYTES_KEPT);
+    s->log.also = log_ring_add;
+    s->log.also_ctx = s->log_lines;
+    s->admin.logs = newest_logs;
+    s->admin.figures = server_figures;
     s->env.clock = &s->clock;
     s->env.account = str_c(settings->account);
     s->env.region = str_c(settings->region);
@@ -228,5 +241,6 @@ void server_close(Server *s) {
     issuer_close(s->env.issuer);
     tls_server_free(s->tls);
     store_close(s->env.store);
+    log_ring_free(s->log_lines);
     arena_free(&s->arena);
 }

@@ -3,6 +3,7 @@
 
 #include "broker/broker.h"
 #include "gateway/gateway.h"
+#include "server/log_ring.h"
 #include "server/settings.h"
 
 enum { REACTORS_MAX = 64 };
@@ -11,6 +12,7 @@ typedef struct Server {
     Settings settings;
     Arena arena; /* lives as long as the server */
     Log log;
+    LogRing *log_lines;
     Clock clock;
     Rng rng;
     Env env;
@@ -28,6 +30,9 @@ typedef struct Server {
 NODISCARD Err server_open(Server *s, const Settings *settings, Str *why);
 void server_run(Server *s); /* starts the reactors */
 void server_close(Server *s);
+
+/* What /metrics and `starling status` show. Shape: as AdminFiguresFn */
+size_t server_figures(Env *env, AdminFigure *out, size_t out_max);
 
 /* /health, /metrics and, with --test, /_starling/clock and /_starling/reset. */
 extern const LocalRoute LOCAL_ROUTES[];

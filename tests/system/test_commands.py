@@ -112,9 +112,13 @@ def test_status(starling, server):
     assert str(server.process.pid) in text and REGION in text and ACCOUNT in text and str(server.mqtt_port) in text
 
 
-def test_logs_come_or_it_is_said_where_they_are(server):
-    done = subprocess.run([BINARY, "logs", "--data", server.data], capture_output=True, text=True, timeout=60)
-    assert done.stdout if done.returncode == 0 else "read its standard error" in done.stderr
+def test_the_newest_log_lines_are_those_of_standard_error(starling, server):
+    lines = starling("logs").splitlines()
+    assert lines and set(lines) <= set(server.log().splitlines())
+
+
+def test_status_shows_figures(starling):
+    assert "http_requests_total" in starling("status")
 
 
 def test_wrong_arguments_and_a_server_that_is_not_there(server, tmp_path):

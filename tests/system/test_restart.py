@@ -2,6 +2,7 @@
 import json
 import socket
 import subprocess
+import time
 
 import pytest
 import requests
@@ -144,6 +145,33 @@ def test_reset_empties_the_server(own, name):
     answer = requests.post(f"{own.url}/_starling/reset", json={}, verify=own.ca_file, timeout=10)
     assert answer.status_code == 200
     assert own.client("iot").list_things()["things"] == []
+
+
+def test_reset_ends_sessions_certificates_shadows_and_retained_messages_at_once(own, name, tmp_path):
+    iot, data = own.client("iot"), own.client("iot-data")
+    device = Fleet(own, iot, tmp_path).make(name)
+    for number in range(100):
+        iot.create_thing(thingName=f"{name}-{number}")
+    data.update_thing_shadow(thingName=name, payload='{"state":{"desired":{"a":1}}}')
+    data.publish(topic=f"{name}/r", qos=1, payload=b"kept", retain=True)
+    props = [(wire.SESSION_EXPIRY, 3600)]
+    with wire.tls_wire(own, device) as connection:
+        connection.connect(name, will=(f"{name}/will", b"gone", 1, False), props=props)
+        connection.subscribe((f"{name}/t", 1))
+        started = time.monotonic()
+        answer = requests.post(f"{own.url}/_starling/reset", verify=own.ca_file, timeout=10)
+        assert answer.status_code == 200 and time.monotonic() - started < 1
+        while (got := connection.read()) is not None:
+            assert got.type == wire.DISCONNECT
+    assert not connects(own, device, name)
+    assert data.list_retained_messages()["retainedTopics"] == []
+    with pytest.raises(data.exceptions.ResourceNotFoundException):
+        data.get_thing_shadow(thingName=name)
+    with pytest.raises(data.exceptions.ResourceNotFoundException):
+        data.get_connection(clientId=name)
+    again = Fleet(own, iot, tmp_path).make(name)
+    with wire.tls_wire(own, again) as connection:
+        assert connection.connect(name, clean=False, props=props).session_present is False
 
 
 def test_ephemeral_leaves_nothing_behind(tmp_path, name):
