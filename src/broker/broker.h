@@ -59,6 +59,10 @@ typedef struct {
     uint8_t qos; /* 0 or 1 */
     bool retain;
     Str props; /* MQTT 5 publish properties, encoded without their length; STR_NONE: none */
+    /* On whose behalf: a topic that is a service's is carried out by it, with this principal's name; NULL: nobody's,
+     * and no service is asked. Retained while it is needed. */
+    const Principal *principal;
+    Str source_ip; /* with a principal */
     /* QoS 1, may be NULL: once every session that is kept has it. On any thread. */
     void (*done)(void *ctx);
     void *ctx;

@@ -143,6 +143,6 @@ void hub_publish(Shard *shard, Message *m); /* finds the route first */
 void relay_message(Shard *shard, int to, Message *m);
 void relay_member(Shard *shard, int to, Message *m, Str client_id, uint8_t qos);
 void relays_submit(Shard *shard);
-void topic_request(Client *c, const TopicService *service, Message *m);
+void topic_request(Shard *shard, const TopicService *service, Message *m, const Principal *who, Str source_ip);
 
 void client_event(Client *c, LogLevel level, const char *event, bool success, Str topic, const char *reason);

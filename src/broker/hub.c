@@ -99,23 +99,28 @@ static void publish(Task *task, Reactor *r) {
         m.has_expiry = true;
         m.expires_ms = clock_ms(shard->broker->o.clock) + (int64_t)props.message_expiry_s * 1000;
     }
+    const TopicService *service = in->principal ? route_find(shard, m.space, m.topic)->service : NULL;
+    if (service) topic_request(shard, service, &m, in->principal, in->source_ip);
     hub_publish(shard, &m);
+    principal_release((Principal *)(uintptr_t)in->principal);
     free(t);
 }
 
 void broker_publish(Broker *b, const BrokerMessage *message) {
-    const Str parts[] = { message->account, message->topic, message->payload, message->props };
+    const Str parts[] = { message->account, message->topic, message->payload, message->props, message->source_ip };
     size_t bytes = 0;
-    for (int i = 0; i < 4; i++) bytes += parts[i].len;
+    for (int i = 0; i < 5; i++) bytes += parts[i].len;
     PublishTask *t = mem_grow(NULL, sizeof *t + bytes);
     uint8_t *at = t->data;
     t->message = *message;
-    Str *to[] = { &t->message.account, &t->message.topic, &t->message.payload, &t->message.props };
-    for (int i = 0; i < 4; i++) {
+    Str *to[] = { &t->message.account, &t->message.topic, &t->message.payload, &t->message.props,
+                  &t->message.source_ip };
+    for (int i = 0; i < 5; i++) {
         if (parts[i].len) memcpy(at, parts[i].ptr, parts[i].len);
         *to[i] = (Str){ at, parts[i].len };
         at += parts[i].len;
     }
+    if (message->principal) principal_retain(message->principal);
     t->task.run = publish;
     reactor_post(b->shards[0]->reactor, &t->task);
 }

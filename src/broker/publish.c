@@ -199,7 +199,7 @@ static bool go(Client *c, const MqttPublish *p, TopicSlot *slot, Str props, uint
     }
     shard->published_in++;
     if (p->retain) store_retain(shard, &m);
-    if (slot->route->service) topic_request(c, slot->route->service, &m);
+    if (slot->route->service) topic_request(shard, slot->route->service, &m, c->principal, c->source_ip);
     publish_route(shard, &m, slot->route);
     if (p->qos) acknowledge(c, p->packet_id, MQTT_SUCCESS, m.wait);
     return true;

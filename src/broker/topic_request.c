@@ -45,21 +45,21 @@ static uint64_t key_of(const Message *m) {
     return str_hash(start) ^ str_hash(m->space->account);
 }
 
-void topic_request(Client *c, const TopicService *service, Message *m) {
-    const BrokerOptions *o = &c->broker->o;
+void topic_request(Shard *shard, const TopicService *service, Message *m, const Principal *who, Str source_ip) {
+    const BrokerOptions *o = &shard->broker->o;
     TopicJob *t = mem_new(sizeof *t);
     t->job = (Job){ .key = key_of(m), .run = run, .done = done };
     t->service = service;
     t->topic = str_dup(&t->arena, m->topic);
     t->payload = str_dup(&t->arena, m->payload);
-    t->principal = principal_retain(c->principal);
+    t->principal = principal_retain(who);
     if (m->qos) t->wait = message_hold(m);
     t->call = (Call){ .env = o->env,
                       .principal = t->principal,
-                      .account = c->space->account,
+                      .account = m->space->account,
                       .region = o->region,
-                      .source_ip = str_dup(&t->arena, c->source_ip),
-                      .request_id = rng_uuid(&c->shard->rng, &t->arena),
+                      .source_ip = str_dup(&t->arena, source_ip),
+                      .request_id = rng_uuid(&shard->rng, &t->arena),
                       .now_ms = clock_ms(o->clock),
                       .arena = &t->arena,
                       .rng = &t->rng };

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "api/error.h"
 #include "gateway/internal.h"
 #include "identity/authorize.h"
 #include "services/sts/sts.h"
@@ -141,9 +142,20 @@ static Err find_operation(HttpCall *h, Str signing) {
         str_format(&h->arena, "Credential should be scoped to a service that is here, got '%.*s'.", PS(signing)));
 }
 
+/* Source: the services' ThrottlingException: 400 of the control plane, 429 of the data planes; "Rate exceeded" is the
+ * text that clients show */
+static Err check_rate(HttpCall *h) {
+    Gateway *g = h->link->gateway;
+    if (!g->rates || rates_take(g->rates, h->call.account, h->match.op, h->call.now_ms)) return OK;
+    atomic_fetch_add_explicit(&g->counters.throttled, 1, memory_order_relaxed);
+    h->call.op = h->match.op;
+    return api_fail(&h->call, api_error_of(h->match.op->service, API_THROTTLING), "Rate exceeded");
+}
+
 static Err prepare(HttpCall *h, Str signing) {
     Call *c = &h->call;
     Err e = find_operation(h, signing);
+    if (e == OK) e = check_rate(h);
     if (e == OK) e = api_prepare(c, &h->match, &h->request, &h->in);
     if (e == OK) e = api_authorize(c, c->op, h->in);
     return e;

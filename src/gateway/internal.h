@@ -3,6 +3,7 @@
 
 #include "broker/mqtt.h"
 #include "gateway/gateway.h"
+#include "gateway/rates.h"
 #include "identity/directory.h"
 #include "identity/key_ring.h"
 #include "net/http.h"
@@ -22,6 +23,7 @@ struct Gateway {
     Link *links[GATEWAY_REACTORS_MAX]; /* those that speak HTTP or nothing yet, of each reactor */
     _Atomic uint32_t epoch;            /* grows with each change of a principal */
     Rng rng[GATEWAY_REACTORS_MAX];
+    Rates *rates; /* NULL: none apply */
     int reserve_fd;
     int64_t no_files_logged_ms;
     GatewayCounters counters;

@@ -204,11 +204,13 @@ Gateway *gateway_new(const GatewayOptions *options, Reactor **reactors, size_t n
     g->reactors_n = n < GATEWAY_REACTORS_MAX ? n : GATEWAY_REACTORS_MAX;
     for (size_t i = 0; i < g->reactors_n; i++) g->reactors[i] = reactors[i];
     g->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (options->rates) g->rates = rates_new();
     return g;
 }
 
 void gateway_free(Gateway *g) {
     if (g->reserve_fd >= 0) close(g->reserve_fd);
+    rates_free(g->rates);
     free(g);
 }
 

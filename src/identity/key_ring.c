@@ -26,6 +26,8 @@ typedef struct {
 struct KeyRing {
     Store *store;
     SigV4Keys *signing;
+    KeyRingListener *listener;
+    void *listener_ctx;
     pthread_mutex_t changing;
     pthread_rwlock_t lock;
     Map entries; /* by id */
@@ -121,18 +123,30 @@ static Err entry_new(const AccessKey *from, Entry **out) {
     return OK;
 }
 
-/* entry NULL: removes. */
-static void replace(KeyRing *ring, Str id, Entry *entry) {
+/* entry NULL: removes. Returns what was there; the caller's. */
+static Entry *replace(KeyRing *ring, Str id, Entry *entry) {
     pthread_rwlock_wrlock(&ring->lock);
     Entry *old = entry ? map_put(&ring->entries, entry->key.id, entry) : map_remove(&ring->entries, id);
     pthread_rwlock_unlock(&ring->lock);
-    entry_free(old);
+    return old;
+}
+
+void keyring_listen(KeyRing *ring, KeyRingListener *listener, void *ctx) {
+    ring->listener = listener;
+    ring->listener_ctx = ctx;
+}
+
+/* With `changing` held, which keeps both entries alive. */
+static void tell(KeyRing *ring, const Entry *old, const Entry *now) {
+    const AccessKey *key = now ? &now->key : old ? &old->key : NULL;
+    if (!ring->listener || !key) return;
+    ring->listener(ring->listener_ctx, key->account, key->id, now && !key->disabled ? now->principal : NULL);
 }
 
 static Err load_one(void *ctx, const AccessKey *key) {
     Entry *entry;
     Err e = entry_new(key, &entry);
-    if (e == OK) replace(ctx, key->id, entry);
+    if (e == OK) entry_free(replace(ctx, key->id, entry));
     return e == OK ? OK : ERR_CORRUPT;
 }
 
@@ -274,8 +288,10 @@ void keyring_changed(KeyRing *ring, Str id) {
         txn_abort(txn);
     }
     if (e == OK) e = entry_new(&key, &entry);
-    replace(ring, id, e == OK ? entry : NULL); /* what cannot be read admits nobody */
+    Entry *now = e == OK ? entry : NULL, *old = replace(ring, id, now); /* what cannot be read admits nobody */
+    tell(ring, old, now);
     pthread_mutex_unlock(&ring->changing);
+    entry_free(old);
     arena_free(&arena);
 }
 
@@ -302,6 +318,7 @@ static void remove_all(KeyRing *ring, const Doomed *d) {
     }
     for (size_t i = 0; i < n; i++) map_remove(&ring->entries, found[i]->key.id);
     pthread_rwlock_unlock(&ring->lock);
+    for (size_t i = 0; i < n; i++) tell(ring, found[i], NULL);
     pthread_mutex_unlock(&ring->changing);
     for (size_t i = 0; i < n; i++) entry_free(found[i]);
     arena_free(&a);

@@ -34,6 +34,11 @@ bool keyring_alive(KeyRing *ring, Str id, int64_t real_ms);
 /* The principal of a key whatever its state, retained for the caller; NULL: there is no such key. For explanations. */
 const Principal *keyring_principal(KeyRing *ring, Str id);
 
+/* Told once a change of a key counts: `now` (borrowed) is its principal, or NULL where it may not be used any more: its
+ * long-lived connections close. Calls for one key come in order, on the thread that changed it. */
+typedef void KeyRingListener(void *ctx, Str account, Str id, const Principal *now);
+void keyring_listen(KeyRing *ring, KeyRingListener *listener, void *ctx); /* one; before the first request */
+
 /* After a commit: what the store holds under this id counts from now on. Thread: not a reactor. */
 void keyring_changed(KeyRing *ring, Str id);
 /* Forgets temporary keys that have ended (access_key_delete_ended does it in the store). */

@@ -17,8 +17,12 @@
  * cache: a resumed session carries the client's certificate, whose status the gateway checks again. */
 
 struct TlsServer {
+    pthread_mutex_t lock; /* of ctx, which a reload exchanges */
     SSL_CTX *ctx;
     BIO_METHOD *bio;
+    bool require_name;
+    const Str *names;
+    size_t names_n;
 };
 
 static const char AWS_CIPHERS[] = /* Source: developer guide, "Transport security in AWS IoT Core" */
@@ -118,8 +122,13 @@ static int on_hello(SSL *ssl, int *alert, void *arg) {
 }
 
 static int on_server_name(SSL *ssl, int *alert, void *arg) {
-    (void)ssl, (void)alert, (void)arg;
-    return SSL_TLSEXT_ERR_OK; /* any name, or none, gets the default certificate */
+    const TlsServer *s = arg;
+    if (!s->require_name) return SSL_TLSEXT_ERR_OK; /* any name, or none, gets the default certificate */
+    Str name = str_c(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+    for (size_t i = 0; i < s->names_n && name.ptr; i++)
+        if (str_eq_nocase(name, s->names[i])) return SSL_TLSEXT_ERR_OK;
+    *alert = SSL_AD_UNRECOGNIZED_NAME;
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 static int version_number(const char *text) {
@@ -192,21 +201,50 @@ static Err configure(SSL_CTX *ctx, const TlsOptions *o, Arena *arena, Str *why) 
     return load_chains(ctx, o, arena, why);
 }
 
-Err tls_server_new(const TlsOptions *o, Arena *arena, TlsServer **out, Str *why) {
+static Err context_new(TlsServer *s, const TlsOptions *o, Arena *arena, SSL_CTX **out, Str *why) {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-    if (!ctx) return ERR_IO;
+    if (!ctx) {
+        *why = openssl_reason(arena, "TLS", NULL);
+        return ERR_IO;
+    }
     Err e = configure(ctx, o, arena, why);
     if (e != OK) {
         SSL_CTX_free(ctx);
         return e;
     }
+    SSL_CTX_set_app_data(ctx, s);
+    SSL_CTX_set_tlsext_servername_arg(ctx, s);
+    *out = ctx;
+    return OK;
+}
+
+Err tls_server_reload(TlsServer *s, const TlsOptions *o, Arena *arena, Str *why) {
+    SSL_CTX *fresh;
+    Err e = context_new(s, o, arena, &fresh, why);
+    if (e != OK) return e;
+    pthread_mutex_lock(&s->lock);
+    SSL_CTX *old = s->ctx;
+    s->ctx = fresh;
+    pthread_mutex_unlock(&s->lock);
+    SSL_CTX_free(old); /* connections of before hold it */
+    return OK;
+}
+
+Err tls_server_new(const TlsOptions *o, Arena *arena, TlsServer **out, Str *why) {
     TlsServer *s = mem_new(sizeof *s);
-    s->ctx = ctx;
+    Err e = context_new(s, o, arena, &s->ctx, why);
+    if (e != OK) {
+        free(s);
+        return e;
+    }
+    pthread_mutex_init(&s->lock, NULL);
+    s->require_name = o->require_name;
+    s->names = o->names;
+    s->names_n = o->names_n;
     s->bio = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "starling reactor");
     BIO_meth_set_read(s->bio, bio_read);
     BIO_meth_set_write(s->bio, bio_write);
     BIO_meth_set_ctrl(s->bio, bio_ctrl);
-    SSL_CTX_set_app_data(ctx, s);
     *out = s;
     return OK;
 }
@@ -214,12 +252,15 @@ Err tls_server_new(const TlsOptions *o, Arena *arena, TlsServer **out, Str *why)
 void tls_server_free(TlsServer *s) {
     if (!s) return;
     SSL_CTX_free(s->ctx);
+    pthread_mutex_destroy(&s->lock);
     BIO_meth_free(s->bio);
     free(s);
 }
 
 SSL *tls_accept(TlsServer *s) {
+    pthread_mutex_lock(&s->lock);
     SSL *ssl = SSL_new(s->ctx);
+    pthread_mutex_unlock(&s->lock);
     if (ssl) SSL_set_accept_state(ssl);
     return ssl;
 }

@@ -11,6 +11,9 @@ typedef struct {
     const char *ciphersuites;              /* TLS 1.3; NULL: AWS's list */
     const struct TlsPair *pairs;           /* one for each kind of key */
     size_t n;
+    bool require_name; /* who sends no server name, or one that is none of these, is refused with an alert */
+    const Str *names;  /* borrowed for as long as the server lives */
+    size_t names_n;
 } TlsOptions;
 typedef struct TlsPair {
     Str chain_pem; /* leaf first */
@@ -20,6 +23,9 @@ typedef struct TlsPair {
 /* Errors: ERR_IO, ERR_INVALID; *why says which file or setting */
 NODISCARD Err tls_server_new(const TlsOptions *o, Arena *arena, TlsServer **out, Str *why);
 void tls_server_free(TlsServer *s);
+/* New connections get these from now on; sessions of before are not resumed. From any thread. Errors: as above, and
+ * then all stays as it was */
+NODISCARD Err tls_server_reload(TlsServer *s, const TlsOptions *o, Arena *arena, Str *why);
 SSL *tls_accept(TlsServer *s);
 
 /* After the handshake. */

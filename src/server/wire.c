@@ -8,6 +8,7 @@
 #include "identity/directory.h"
 #include "identity/issuer.h"
 #include "identity/key_ring.h"
+#include "server/upkeep.h"
 #include "services/shadow/topic.h"
 
 /* ------------------------------------------------------------------------------------------------ upward */
@@ -30,6 +31,12 @@ static void principal_changed(void *ctx, Str account, Str principal_id, const Pr
 static void policies_changed(void *ctx, Str account) {
     Server *s = ctx;
     broker_policies_changed(s->env.broker, account);
+}
+
+/* Who is told when an access key changes: the WebSockets that came with it. */
+static void key_changed(void *ctx, Str account, Str id, const Principal *now) {
+    Server *s = ctx;
+    gateway_principal_changed(s->gateway, account, id, now);
 }
 
 static void on_event(void *ctx, const BrokerEvent *e) {
@@ -97,19 +104,34 @@ static Err open_identity(Server *s, Str *why) {
     return OK;
 }
 
-static Err open_tls(Server *s, Str *why) {
+/* reload: s->tls is there already. */
+static Err offer_certificates(Server *s, bool reload, Arena *arena, Str *why) {
     const Settings *o = &s->settings;
     IssuerServer pems[ISSUER_SERVERS];
     TlsPair pairs[ISSUER_SERVERS];
-    size_t n = issuer_servers(s->env.issuer, &s->arena, pems);
+    size_t n = issuer_servers(s->env.issuer, arena, pems);
     for (size_t i = 0; i < n; i++) pairs[i] = (TlsPair){ pems[i].chain_pem, pems[i].key_pem };
     TlsOptions to = { .min_version = o->tls_min,
                       .max_version = o->tls_max,
                       .ciphers = o->tls_ciphers,
                       .ciphersuites = o->tls_ciphersuites,
                       .pairs = pairs,
-                      .n = n };
-    return tls_server_new(&to, &s->arena, &s->tls, why);
+                      .n = n,
+                      .require_name = o->require_sni,
+                      .names = s->names,
+                      .names_n = sizeof s->names / sizeof *s->names };
+    return reload ? tls_server_reload(s->tls, &to, arena, why) : tls_server_new(&to, arena, &s->tls, why);
+}
+
+/* localhost stays a known name: the commands of `starling` call the server by it. */
+static Err open_tls(Server *s, Str *why) {
+    s->names[0] = S("localhost");
+    s->names[1] = s->settings.hostname ? str_c(s->settings.hostname) : S("localhost");
+    return offer_certificates(s, false, &s->arena, why);
+}
+
+Err server_reload_tls(Server *s, Arena *arena, Str *why) {
+    return offer_certificates(s, true, arena, why);
 }
 
 static void open_reactors(Server *s) {
@@ -155,9 +177,11 @@ static Err open_gateway(Server *s, Str *why) {
                           .first_byte_wait_s = o->limits.connect_wait_s,
                           .http_idle_s = (uint32_t)o->http_idle_s,
                           .files_kept = (size_t)o->store_files_max + OTHER_FILES,
-                          .validate_replies = o->test };
+                          .validate_replies = o->test,
+                          .rates = o->aws_quotas };
     s->gateway = gateway_new(&go, s->reactors, s->reactors_n);
     directory_listen(s->env.directory, principal_changed, policies_changed, s);
+    keyring_listen(s->env.keys, key_changed, s);
     return OK;
 }
 
@@ -213,6 +237,7 @@ Err server_open(Server *s, const Settings *settings, Str *why) {
 
 void server_run(Server *s) {
     for (size_t i = 0; i < s->reactors_n; i++) reactor_start(s->reactors[i]);
+    s->upkeep = upkeep_start(s);
 }
 
 typedef struct {
@@ -226,6 +251,7 @@ static void close_listeners(Task *task, Reactor *r) {
 }
 
 void server_close(Server *s) {
+    upkeep_stop(s->upkeep);
     CloseTask t = { .task.run = close_listeners, .gateway = s->gateway };
     reactor_post(s->reactors[0], &t.task);
     broker_shut(s->env.broker);

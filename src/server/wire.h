@@ -21,6 +21,8 @@ typedef struct Server {
     TlsServer *tls;
     ApiPatterns *patterns;
     Gateway *gateway;
+    struct Upkeep *upkeep;
+    Str names[2]; /* that --require-sni takes */
     AdminSource admin;
     int mqtt_port, https_port, plain_port; /* as they are; 0: off */
     int64_t started_ms;
@@ -30,6 +32,9 @@ typedef struct Server {
 NODISCARD Err server_open(Server *s, const Settings *settings, Str *why);
 void server_run(Server *s); /* starts the reactors */
 void server_close(Server *s);
+
+/* The server certificates as the issuer has them now, for new connections. Errors: *why says what is wrong */
+NODISCARD Err server_reload_tls(Server *s, Arena *arena, Str *why);
 
 /* What /metrics and `starling status` show. Shape: as AdminFiguresFn */
 size_t server_figures(Env *env, AdminFigure *out, size_t out_max);

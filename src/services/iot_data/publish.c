@@ -20,6 +20,8 @@ Err iot_data_publish(Call *c, const IotDataPublishIn *in, IotDataPublishOut *out
                         PS(in->topic));
     m.qos = (uint8_t)in->qos.v;
     m.retain = in->retain.v;
+    m.principal = c->principal;
+    m.source_ip = c->source_ip;
     publish_message_held(c, &m);
     return OK;
 }

@@ -1,0 +1,107 @@
+#include "server/upkeep.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "identity/access_key.h"
+#include "identity/issuer.h"
+#include "identity/key_ring.h"
+
+/* A thread of its own that sleeps: nothing here may hold up a reactor or a worker, and all of it may be late. Real
+ * time, as TLS and keys have it. */
+
+enum { PERIOD_S = 5, HOUR_S = 3600, DAY_S = 24 * HOUR_S, KEYS_PER_TXN = 1000 };
+
+struct Upkeep {
+    Server *server;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool stopping;
+};
+
+/* A connection that came with such a key closes: the ring tells of it. */
+static void forget_keys(Server *s) {
+    keyring_forget_ended(s->env.keys, real_ms());
+}
+
+static Err delete_some(Store *store, size_t *deleted) {
+    Txn *txn;
+    Err e = txn_begin(store, &txn);
+    if (e != OK) return e;
+    e = access_key_delete_ended(txn, real_ms(), KEYS_PER_TXN, deleted);
+    if (e == OK) return txn_commit(txn, false);
+    txn_abort(txn);
+    return e;
+}
+
+static void delete_keys(Server *s) {
+    size_t deleted = KEYS_PER_TXN;
+    while (deleted == KEYS_PER_TXN)
+        if (delete_some(s->env.store, &deleted) != OK) return; /* the next hour tries again */
+}
+
+static void renew_certificates(Server *s) {
+    Arena arena = { 0 };
+    bool changed = false;
+    Str why;
+    Err e = issuer_renew(s->env.issuer, &arena, &changed, &why);
+    if (e == OK && changed) e = server_reload_tls(s, &arena, &why);
+    if (e != OK)
+        log_line(&s->log, LOG_ERROR, "event=Renew reason=\"the server certificate could not be renewed: %.*s\"",
+                 PS(why));
+    else if (changed)
+        log_line(&s->log, LOG_INFO, "event=Renew reason=\"the server certificate is a new one\"");
+    arena_free(&arena);
+}
+
+static bool sleep_on(Upkeep *u) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PERIOD_S;
+    pthread_mutex_lock(&u->lock);
+    for (int e = 0; !u->stopping && e != ETIMEDOUT;) e = pthread_cond_timedwait(&u->wake, &u->lock, &until);
+    bool stopping = u->stopping;
+    pthread_mutex_unlock(&u->lock);
+    return !stopping;
+}
+
+static void *run(void *arg) {
+    Upkeep *u = arg;
+    int64_t hour_ms = real_ms(), day_ms = hour_ms;
+    while (sleep_on(u)) {
+        int64_t now = real_ms();
+        forget_keys(u->server);
+        if (now - hour_ms >= HOUR_S * 1000ll) {
+            delete_keys(u->server);
+            hour_ms = now;
+        }
+        if (now - day_ms >= DAY_S * 1000ll) {
+            renew_certificates(u->server);
+            day_ms = now;
+        }
+    }
+    return NULL;
+}
+
+Upkeep *upkeep_start(Server *s) {
+    Upkeep *u = mem_new(sizeof *u);
+    u->server = s;
+    pthread_mutex_init(&u->lock, NULL);
+    pthread_cond_init(&u->wake, NULL);
+    pthread_create(&u->thread, NULL, run, u);
+    return u;
+}
+
+void upkeep_stop(Upkeep *u) {
+    if (!u) return;
+    pthread_mutex_lock(&u->lock);
+    u->stopping = true;
+    pthread_cond_signal(&u->wake);
+    pthread_mutex_unlock(&u->lock);
+    pthread_join(u->thread, NULL);
+    pthread_mutex_destroy(&u->lock);
+    pthread_cond_destroy(&u->wake);
+    free(u);
+}
