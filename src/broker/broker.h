@@ -68,6 +68,9 @@ typedef struct {
     void *ctx;
 } BrokerMessage;
 
+/* Whether others than the server may publish there: every topic but for the reserved ones ($…) that no service and no
+ * rule takes. */
+bool broker_open_topic(const Broker *broker, Str topic);
 /* From any thread. */
 void broker_publish(Broker *broker, const BrokerMessage *message);
 

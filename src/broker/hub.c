@@ -106,6 +106,13 @@ static void publish(Task *task, Reactor *r) {
     free(t);
 }
 
+bool broker_open_topic(const Broker *b, Str topic) {
+    if (!str_starts(topic, S("$")) || str_starts(topic, S("$aws/rules/"))) return true;
+    for (size_t i = 0; i < b->o.services_n; i++)
+        if (b->o.services[i].takes(topic)) return true;
+    return false;
+}
+
 void broker_publish(Broker *b, const BrokerMessage *message) {
     const Str parts[] = { message->account, message->topic, message->payload, message->props, message->source_ip };
     size_t bytes = 0;

@@ -110,7 +110,8 @@ def test_nobody_in_particular_may_not_publish(server, name):
 
 @pytest.mark.parametrize("path,status", [
     ("/topics/a?qos=2", 400), ("/topics/a?qos=x", 400), ("/topics/a/%2B", 400), ("/topics/a/%23", 400),
-    ("/topics/1/2/3/4/5/6/7/8/9", 400), ("/topics/" + "t" * 257, 400),])
+    ("/topics/1/2/3/4/5/6/7/8/9", 400), ("/topics/" + "t" * 257, 400),
+    ("/topics/$aws/events/presence/connected/a", 400), ("/topics/$SYS/a", 400),])
 def test_a_bad_topic_or_qos_is_a_bad_request(post, path, status):
     answer = post(path)
     assert answer.status_code == status

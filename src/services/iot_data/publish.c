@@ -1,4 +1,5 @@
 /* Publish over HTTPS. The message leaves through the outbox, because a handler may run twice. */
+#include "services/env.h"
 #include "services/iot_data/message.h"
 
 Err iot_data_publish(Call *c, const IotDataPublishIn *in, IotDataPublishOut *out) {
@@ -18,6 +19,8 @@ Err iot_data_publish(Call *c, const IotDataPublishIn *in, IotDataPublishOut *out
     if (in->retain.v && in->topic.ptr[0] == '$')
         return api_fail(c, IOT_DATA_INVALID_REQUEST, "Invalid retain: the reserved topic %.*s holds no message",
                         PS(in->topic));
+    if (in->topic.ptr[0] == '$' && !broker_open_topic(c->env->broker, in->topic)) /* as over MQTT */
+        return api_fail(c, IOT_DATA_INVALID_REQUEST, "Invalid topic: %.*s is reserved", PS(in->topic));
     m.qos = (uint8_t)in->qos.v;
     m.retain = in->retain.v;
     m.principal = c->principal;
