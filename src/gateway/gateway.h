@@ -32,7 +32,7 @@ typedef struct {
     void *local_ctx;
     size_t body_bytes_max;
     uint32_t first_byte_wait_s, http_idle_s;
-    size_t files_kept; /* descriptors that no connection gets */
+    size_t files_kept;            /* descriptors that no connection gets */
     bool validate_replies, rates; /* rates: AWS's limits of calls a second apply */
 } GatewayOptions;
 
