@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """kill -9 under load, again and again on the same data: nothing acknowledged is lost, nothing is corrupt.
 
-    tests/faults/run.py [--runs 20] [--seed N] [--things 100000] [--sessions 10000] [--power] [--junit FILE]
+    tests/faults/run.py [--runs 20] [--seed N] [--things 100000] [--sessions 10000] [--no-planted] [--junit FILE]
 
 Every second run also cuts the power: what the kernel holds and no sync asked for is cut off the store's log before
 the server starts again. A checker outside of the server compares what it promised with what is there. That the
@@ -57,6 +57,7 @@ class Power:
 @dataclasses.dataclass
 class Totals:
     restarts_s: list = dataclasses.field(default_factory=list)
+    restarts_cpu_s: list = dataclasses.field(default_factory=list)
     bytes_cut: int = 0
 
 
@@ -64,6 +65,12 @@ def timed_start(server) -> float:
     started = time.monotonic()
     server.start()
     return time.monotonic() - started
+
+
+def cpu_s(pid) -> float:
+    """What the process has computed so far: a restart on a machine that is busy with other things takes longer."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def say(text):
@@ -80,6 +87,7 @@ async def run_once(world, power, rng, cut, totals):
     if cut:
         totals.bytes_cut += power.cut(world.server.data / "store")
     totals.restarts_s.append(timed_start(world.server))
+    totals.restarts_cpu_s.append(cpu_s(world.server.process.pid))
     return await world.read_back()
 
 
@@ -159,11 +167,13 @@ def main():
         cases.append(("nothing is corrupt", "\n".join(total.corrupt)))
         cases.append(("each publisher's messages come in order", "\n".join(total.disordered)))
         cases.append(("every request is answered until the kill", "\n".join(total.failed)))
-        middle = statistics.median(totals.restarts_s)
-        slow = f"half of the restarts took more than {middle:.3f} s" if middle >= RESTART_S_MAX else ""
-        cases.append((f"a restart with {options.things} things takes less than a second", slow))
-        say(f"restarts: median {middle * 1000:.0f} ms, longest {max(totals.restarts_s) * 1000:.0f} ms; "
-            f"{totals.bytes_cut} bytes cut off by power cuts")
+        middle, cpu = statistics.median(totals.restarts_s), max(totals.restarts_cpu_s)
+        slow = f"median {middle:.3f} s, at most {cpu:.2f} s of CPU" if max(middle, cpu) >= RESTART_S_MAX else ""
+        cases.append((f"with {options.things} things the median restart takes less than a second, "
+                      "and none a second of CPU", slow))
+        say(f"restarts: median {middle * 1000:.0f} ms, longest {max(totals.restarts_s) * 1000:.0f} ms, "
+            f"most CPU {cpu * 1000:.0f} ms; {sum(s >= RESTART_S_MAX for s in totals.restarts_s)} of "
+            f"{len(totals.restarts_s)} took a second or more; {totals.bytes_cut} bytes cut off by power cuts")
         if not options.no_planted:
             early = planted("kill -9", folder / "early", options, "--test-answer-early", False)
             cases.append(("a server that answers before it commits is found out", "" if early else "nothing was lost"))
