@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/rng.h"
 #include "identity/issuer_files.h"
+#include "identity/key_pool.h"
 #include "identity/pem.h"
 #include "identity/x509.h"
 #include "identity/x509_make.h"
@@ -17,7 +18,7 @@
  * that a crash leaves either none of it or all of it. Making the two RSA keys is what takes the time of a first start;
  * each is made in a thread of its own, beside everything else. A directory that is there is four small reads. */
 
-enum { PAIRS = 2, HOSTS_MAX = 64 };
+enum { PAIRS = 2, HOSTS_MAX = 64, KEYS_AHEAD = 8 };
 #define DAY_MS INT64_C(86400000)
 #define SERVER_DAYS 397 /* what browsers and mobile systems take */
 #define SERVER_RENEW_DAYS 30
@@ -42,6 +43,7 @@ struct Issuer {
     Str ca_pem;
     bool given; /* the operator's server certificate: given_chain, given_key */
     Str given_chain, given_key;
+    KeyPool *device_keys;
     pthread_mutex_t lock; /* guards server[] */
     KeyPair server[PAIRS];
 };
@@ -234,6 +236,7 @@ static Err write_ca_pem(Issuer *is, Arena *arena, Str *why) {
 Err issuer_open(const IssuerOptions *options, Arena *arena, Issuer **out, Str *why) {
     Issuer *is = mem_new(sizeof *is);
     pthread_mutex_init(&is->lock, NULL);
+    is->device_keys = key_pool_new(KEYS_AHEAD);
     is->dir = str_dup(&is->arena, str_c(options->dir));
     bool changed;
     Err e = collect_hosts(is, options, arena, why);
@@ -253,6 +256,7 @@ Err issuer_open(const IssuerOptions *options, Arena *arena, Issuer **out, Str *w
 
 void issuer_close(Issuer *is) {
     if (!is) return;
+    key_pool_free(is->device_keys);
     for (size_t i = 0; i < PAIRS; i++) {
         pair_free(&is->ca[i]);
         pair_free(&is->server[i]);
@@ -311,7 +315,8 @@ static X509 *device_cert(const Issuer *is, EVP_PKEY *key, const X509_NAME *subje
 }
 
 Err issuer_device_new(Issuer *is, Arena *arena, IssuerDevice *out) {
-    EVP_PKEY *key = x509_make_key(KEY_RSA_2048);
+    EVP_PKEY *key = key_pool_take(is->device_keys);
+    if (!key) key = x509_make_key(KEY_RSA_2048);
     X509 *cert = key ? device_cert(is, key, NULL) : NULL;
     IssuerDevice d = { 0 };
     if (cert) d = (IssuerDevice){ x509_pem_of(arena, cert), x509_public_pem(arena, key), x509_private_pem(arena, key) };

@@ -41,7 +41,8 @@ typedef struct {
     Str certificate_pem;
     Str public_key_pem, private_key_pem; /* STR_NONE for a request's certificate. Secret: private_key_pem */
 } IssuerDevice;
-/* A fresh RSA-2048 key and its certificate: some 100 ms of CPU, so on a worker. */
+/* A fresh RSA-2048 key and its certificate: a millisecond where a key was made ahead, else some 100 ms of CPU, so on a
+ * worker. */
 NODISCARD Err issuer_device_new(Issuer *issuer, Arena *arena, IssuerDevice *out);
 /* A certificate for a request's key. The request's subject is kept where it has one, as AWS does.
  * Errors: as x509_parse_csr */
