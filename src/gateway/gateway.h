@@ -45,6 +45,8 @@ typedef enum { LISTEN_TLS, LISTEN_PLAIN } ListenKind;
  * Errors: ERR_IO; *why says which address and what the system said */
 NODISCARD Err gateway_listen(Gateway *g, const char *host, int port, ListenKind kind, Arena *arena, int *port_out,
                              Str *why);
+/* Ends the connections that do not speak MQTT; any thread, before the reactors end. */
+void gateway_shut(Gateway *g);
 void gateway_close_listeners(Gateway *g); /* on the first reactor's thread */
 
 /* The directory's listener; also for access keys. now NULL: its connections close. Any thread. */

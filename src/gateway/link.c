@@ -205,21 +205,31 @@ static void close_links(Task *task, Reactor *r) {
     GoneTask *t = (GoneTask *)task;
     for (Link *l = t->gateway->links[r->index], *next; l; l = next) {
         next = l->next;
-        if (str_eq(str_c(l->fingerprint), t->id)) conn_close(l->conn, CLOSE_BY_SERVER);
+        if (!t->id.ptr || str_eq(str_c(l->fingerprint), t->id)) conn_close(l->conn, CLOSE_BY_SERVER);
     }
     free(t);
+}
+
+/* principal_id STR_NONE: everybody's */
+static void post_close(Gateway *g, Str principal_id) {
+    for (size_t i = 0; i < g->reactors_n; i++) {
+        GoneTask *t = mem_new(sizeof *t + principal_id.len);
+        t->task.run = close_links;
+        t->gateway = g;
+        if (principal_id.ptr) {
+            memcpy(t->data, principal_id.ptr, principal_id.len);
+            t->id = (Str){ t->data, principal_id.len };
+        }
+        reactor_post(g->reactors[i], &t->task);
+    }
 }
 
 void gateway_principal_changed(Gateway *g, Str account, Str principal_id, const Principal *now) {
     atomic_fetch_add(&g->epoch, 1);
     broker_principal_changed(g->o.env->broker, account, principal_id, now);
-    if (now) return;
-    for (size_t i = 0; i < g->reactors_n; i++) {
-        GoneTask *t = mem_grow(NULL, sizeof *t + principal_id.len);
-        t->task.run = close_links;
-        t->gateway = g;
-        memcpy(t->data, principal_id.ptr, principal_id.len);
-        t->id = (Str){ t->data, principal_id.len };
-        reactor_post(g->reactors[i], &t->task);
-    }
+    if (!now) post_close(g, principal_id);
+}
+
+void gateway_shut(Gateway *g) {
+    post_close(g, STR_NONE);
 }

@@ -254,6 +254,7 @@ void server_close(Server *s) {
     upkeep_stop(s->upkeep);
     CloseTask t = { .task.run = close_listeners, .gateway = s->gateway };
     reactor_post(s->reactors[0], &t.task);
+    gateway_shut(s->gateway);
     broker_shut(s->env.broker);
     for (size_t i = 0; i < s->reactors_n; i++) reactor_stop(s->reactors[i]);
     workers_stop(s->env.slow_workers);
