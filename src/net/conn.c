@@ -185,13 +185,12 @@ void conn_close(Conn *c, CloseReason why) {
     timer_disarm(&c->timer);
     output_drop(c);
     if (c->ssl && why != CLOSE_LOST) tls_goodbye(c);
-    uv_poll_stop(c->poll);
-    close(c->fd);
+    uv_close((uv_handle_t *)c->poll, handle_gone);
+    close(c->fd); /* after libuv let it go: another thread may be given its number at once */
     c->fd = -1;
     atomic_fetch_sub_explicit(&c->reactor->conns, 1, memory_order_relaxed);
     conn_retain(c); /* while the handler says farewell */
     c->handler->closed(c);
-    uv_close((uv_handle_t *)c->poll, handle_gone);
     conn_release(c);
 }
 

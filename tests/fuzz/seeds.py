@@ -56,6 +56,29 @@ def mqtt() -> list[bytes]:
     return seeds
 
 
+def broker() -> list[bytes]:
+    """Clients that connect, subscribe and publish to each other: who, length, bytes; 3: the clock goes on."""
+    def on(who: int, *packets: bytes) -> bytes:
+        return b"".join(bytes([who, len(p)]) + p for p in packets)
+
+    def connect(version: int, flags: int, client_id: bytes, will: bytes = b"") -> bytes:
+        props = b"\x05\x11\0\0\x00\x3c" if version == 5 else b""
+        return packet(0x10, mqtt_str(b"MQTT") + bytes([version, flags, 0, 60]) + props + mqtt_str(client_id) + will)
+
+    will = b"\x05\x18\0\0\0\x07" + mqtt_str(b"a") + mqtt_str(b"bye")
+    sub3 = packet(0x82, b"\0\x01" + mqtt_str(b"#") + b"\x01" + mqtt_str(b"$share/g/a") + b"\x01")
+    sub5 = packet(0x82, b"\0\x01\0" + mqtt_str(b"a") + b"\x01")
+    pub3 = packet(0x33, mqtt_str(b"a") + b"\0\x07" + b"kept")
+    pub5 = packet(0x32, mqtt_str(b"a") + b"\0\x08\x03\x23\0\x01" + b"alias")
+    ack, bye = packet(0x40, b"\0\x01"), packet(0xE0, b"")
+    return [
+        on(0, connect(4, 0, b"s"), sub3) + on(1, connect(4, 2, b"p"), pub3, bye) + on(0, ack),
+        on(0, connect(5, 4, b"s", will), sub5, bye) + on(1, connect(5, 2, b"p"), pub5) + on(0, connect(5, 0, b"s"), ack)
+        + on(2, connect(4, 0, b"s")) + b"\3\x40" + on(2, packet(0xC0, b""), packet(0xA2, b"\0\x02" + mqtt_str(b"a"))),
+        on(0, connect(5, 6, b"w", will)) + on(1, connect(4, 2, b"p"), sub3) + on(0, connect(4, 2, b"w")) + b"\3\xff",
+    ]
+
+
 def frame(opcode: int, payload: bytes) -> bytes:
     key = b"\x37\xfa\x21\x3d"
     length = bytes([128 | len(payload)]) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
@@ -96,6 +119,7 @@ SEEDS = {
               + b"&X-Amz-Date=20260102T030405Z&X-Amz-Expires=300&X-Amz-SignedHeaders=host&X-Amz-Signature=" + b"0" * 64
               + b"&X-Amz-Security-Token=a%2Fb HTTP/1.1\r\nHost: h\r\n\r\n"],
     "x509": certificates,
+    "broker": broker(),
     "mqtt": mqtt(),
     "props": [bytes([t]) + s for t, s in (
         (0, PROPS["message"] + b"\x18\0\0\0\x07"), (1, PROPS["connect"]), (2, PROPS["connack"]),
