@@ -4,7 +4,9 @@
 #include "gateway/internal.h"
 
 /* One request at a time: its memory is the parser's until the answer is written, then the next is taken from what
- * has already come (pipelining). */
+ * has already come (pipelining). Who sends requests and does not read the answers waits: they would pile up here. */
+
+enum { UNREAD_BYTES_MAX = 16 << 10 };
 
 static void idle_late(Timer *t, Reactor *r) {
     Conn *c = (Conn *)((char *)t - offsetof(Conn, timer));
@@ -196,6 +198,11 @@ size_t http_input(Conn *c, uint8_t *bytes, size_t len) {
     while (at < len && !c->closed && !c->paused && c->handler == &HTTP_HANDLER) {
         HttpRequest rq;
         size_t used = 0;
+        if (conn_waiting(c) > UNREAD_BYTES_MAX) {
+            l->full = c->tell_drained = true;
+            conn_pause(c);
+            break;
+        }
         Err e = http_parser_feed(l->parser, (Str){ bytes + at, len - at }, &used, &rq);
         at += used;
         if (e == ERR_AGAIN) {
@@ -218,4 +225,11 @@ static void closed(Conn *c) {
     link_release(l);
 }
 
-const ConnHandler HTTP_HANDLER = { .input = http_input, .closed = closed };
+static void drained(Conn *c) {
+    Link *l = c->owner;
+    if (!l->full) return;
+    l->full = false;
+    conn_resume(c);
+}
+
+const ConnHandler HTTP_HANDLER = { .input = http_input, .closed = closed, .drained = drained };

@@ -52,6 +52,7 @@ struct Link {
     HttpParser *parser;
     struct HttpCall *call; /* under way; NULL: none */
     bool keep_alive;
+    bool full; /* answers wait to be read: no request is taken */
     /* WebSocket */
     WsDecoder *ws;
     Client *client;

@@ -59,6 +59,7 @@ static void refuse(Link *l, const DirectoryAnswer *a) {
     atomic_fetch_add(&l->gateway->counters.not_authenticated, 1);
     log_line(l->gateway->o.log, LOG_WARN, "event=Connection.AuthNError reason=%s certificate=%s ip=%.*s",
              a->reason ? a->reason : err_name(a->error), l->fingerprint, PS(conn_address(&l->conn->peer, ip)));
+    tls_forget(l->conn);
     bool pending = a->status && strcmp(a->status, "PENDING_ACTIVATION") == 0;
     l->certificate = a->error == ERR_NOT_FOUND || pending ? LINK_CERTIFICATE_FIRST_SEEN : LINK_CERTIFICATE_REFUSED;
     principal_release((Principal *)(uintptr_t)l->principal);
@@ -114,7 +115,9 @@ static void directory_done(void *ctx, const DirectoryAnswer *answer) {
 }
 
 bool link_current(const Link *l) {
-    return l->certificate == LINK_CERTIFICATE_NONE || l->asked_epoch == atomic_load(&l->gateway->epoch);
+    if (l->certificate == LINK_CERTIFICATE_NONE) return true;
+    if (l->principal && real_ms() > l->principal->not_after_ms) return false;
+    return l->asked_epoch == atomic_load(&l->gateway->epoch);
 }
 
 void link_identify(Link *l, void (*known)(Link *l)) {

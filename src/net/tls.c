@@ -14,7 +14,13 @@
  * So a turn costs a connection one system call each way, however many records it carries.
  *
  * With SSL_MODE_RELEASE_BUFFERS an idle connection holds no record buffers. Sessions are resumed from a stateful
- * cache: a resumed session carries the client's certificate, whose status the gateway checks again. */
+ * cache: a resumed session carries the client's certificate, whose status the gateway checks again. It carries all
+ * that was sent with it, too, so what is long or belongs to nobody is not kept: anyone could fill the memory. */
+
+enum {
+    PEER_CHAIN_BYTES_MAX = 64 << 10, /* of a handshake: AWS's limit of a chain's text */
+    KEPT_CHAIN_BYTES_MAX = 8 << 10,  /* beside the leaf, of a session that can be resumed */
+};
 
 struct TlsServer {
     pthread_mutex_t lock; /* of ctx, which a reload exchanges */
@@ -195,6 +201,7 @@ static Err configure(SSL_CTX *ctx, const TlsOptions *o, Arena *arena, Str *why) 
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_cert_verify_callback(ctx, accept_any, NULL);
     SSL_CTX_set_verify_depth(ctx, 8);
+    SSL_CTX_set_max_cert_list(ctx, PEER_CHAIN_BYTES_MAX);
     SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, NULL);
     SSL_CTX_set_client_hello_cb(ctx, on_hello, NULL);
     SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
@@ -280,10 +287,23 @@ void tls_free(Conn *c) {
 
 /* ------------------------------------------------------------------------------------------------ a connection */
 
+void tls_forget(Conn *c) {
+    SSL_SESSION *session = c->ssl ? SSL_get_session(c->ssl) : NULL;
+    if (session) SSL_CTX_remove_session(SSL_get_SSL_CTX(c->ssl), session);
+}
+
+static bool chain_is_long(const Conn *c) {
+    STACK_OF(X509) *rest = SSL_get_peer_cert_chain(c->ssl);
+    int bytes = 0;
+    for (int i = 0; i < sk_X509_num(rest); i++) bytes += i2d_X509(sk_X509_value(rest, i), NULL);
+    return bytes > KEPT_CHAIN_BYTES_MAX;
+}
+
 Err tls_handshake(Conn *c) {
     ERR_clear_error();
     int done = SSL_do_handshake(c->ssl);
     int error = done == 1 ? 0 : SSL_get_error(c->ssl, done);
+    if (done == 1 && chain_is_long(c)) tls_forget(c);
     send_records(c); /* an alert as well */
     if (c->closed) return ERR_CLOSED;
     if (done == 1) return OK;
