@@ -54,6 +54,12 @@ def test_alpn_x_amzn_http_ca_speaks_http(server, anyone, connect, name):
     assert sub.message().payload == b"x"
 
 
+def test_a_certificate_is_asked_of_clients_that_offer_h2_as_curl_does(server, anyone, name):
+    with wire.tls_stream(server, anyone, port=server.https_port, alpn=["h2", "http/1.1"]) as stream:
+        stream.sendall(f"POST /topics/{name}/t?qos=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx".encode())
+        assert stream.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
 def test_http_1_0_is_served_and_closed(server, anyone, name):
     with wire.tls_stream(server, anyone, port=server.https_port) as stream:
         stream.sendall(f"POST /topics/{name}/t HTTP/1.0\r\nContent-Length: 1\r\n\r\nx".encode())
