@@ -61,6 +61,13 @@ static Err write_ready(const Server *s) {
     return ok ? OK : ERR_IO;
 }
 
+/* Whoever waits for the next start's file does not take this one's for it. */
+static void remove_ready(const Server *s) {
+    Arena a = { 0 };
+    unlink(str_dup_c(&a, str_format(&a, "%s/ready.json", s->settings.data)));
+    arena_free(&a);
+}
+
 static void say_ready(const Server *s) {
     log_line(&s->log, LOG_INFO, "ready mqtt_port=%d https_port=%d plain_port=%d data=%s pid=%d", s->mqtt_port,
              s->https_port, s->plain_port, s->settings.data, getpid());
@@ -120,6 +127,7 @@ int command_serve(int argc, char **argv) {
     notify("READY=1");
     wait_for_signal();
     notify("STOPPING=1");
+    remove_ready(s);
     server_close(s);
     free(s);
     arena_free(&arena);

@@ -70,6 +70,8 @@ static Err open_store(Server *s, Str *why) {
                         .salvage = o->salvage };
     Err e = store_open(&so, &s->arena, &s->env.store, why);
     if (e != OK) return e;
+    /* of a server that was killed; one that runs would hold the store */
+    unlink(str_dup_c(&s->arena, str_format(&s->arena, "%s/ready.json", o->data)));
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     s->env.workers = workers_start(s->env.store, (int)(o->workers ? o->workers : cores));
     s->env.slow_workers = workers_start(s->env.store, (int)(cores > 1 ? cores / 2 : 1));

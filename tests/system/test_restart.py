@@ -113,6 +113,18 @@ def test_ready_json_is_there_only_while_the_ports_accept(own):
     assert own.ready["endpoint"]
 
 
+def test_ready_json_goes_with_the_server(own):
+    ready = own.data / "ready.json"
+    own.stop()
+    assert not ready.exists()
+    ready.write_text("{}")  # as of one that was killed
+    own.start()
+    assert json.loads(ready.read_text())["pid"] == own.process.pid
+    own.stop()
+    assert not ready.exists()
+    own.start()
+
+
 def test_two_servers_cannot_share_one_folder(own):
     ready = (own.data / "ready.json").read_text()
     result = subprocess.run([BINARY, "serve", "--data", own.data, "--mqtt-port", "0", "--https-port", "0"],
