@@ -28,7 +28,8 @@ static void write_advice(Writer *w, PolicyDecision decision, Str action, Str res
         if (why->near[i].deny || why->near[i].kind != POLICY_NEAR_VARIABLE) continue;
         writer_format(w, "To allow it: give ${%.*s} a value", PS(why->near[i].detail));
         if (str_starts(why->near[i].detail, S("iot:Connection.Thing.")))
-            writer_bytes(w, S(" (attach the certificate to the thing whose name is the client id)"));
+            writer_bytes(
+                w, S(" (attach the certificate to the thing whose name is the client id; --client-id says which)"));
         writer_bytes(w, S(".\n"));
         return;
     }

@@ -28,7 +28,7 @@ int main(int argc, char **argv) {
         puts("starling " STARLING_VERSION);
         return 0;
     }
-    if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         print_overview(stdout);
         return 0;
     }

@@ -26,17 +26,16 @@ typedef struct {
 static const Setting TABLE[] = {
     { "data", TEXT, AT(data), 0, 0, "folder of everything that is kept" },
     { "listen", TEXT, AT(listen), 0, 0, "address to listen on; * for all" },
-    { "mqtt-port", NUMBER, AT(mqtt_port), -1, 65535,
-      "TLS port that DescribeEndpoint's clients use for MQTT; 0 picks one" },
+    { "mqtt-port", NUMBER, AT(mqtt_port), -1, 65535, "TLS port for MQTT; 0 picks one, -1: none" },
     { "https-port", NUMBER, AT(https_port), -2, 65535,
-      "TLS port of the API; default 443, or 8443 where 443 is not allowed" },
+      "TLS port of the API; 0 picks one, -1: none (default 443, or 8443 where that fails)" },
     { "plain-port", NUMBER, AT(plain_port), -1, 65535, "MQTT without TLS, on the loopback only; off unless given" },
     { "reactors", NUMBER, AT(reactors), 0, 64, "threads that serve connections; 0: one a core" },
     { "workers", NUMBER, AT(workers), 0, 64, "threads that use the store; 0: one a core" },
     { "hostname", TEXT, AT(hostname), 0, 0, "name that clients use; goes into the server's certificate" },
     { "account", TEXT, AT(account), 0, 0, "the default account, 12 digits" },
     { "region", TEXT, AT(region), 0, 0, "the region in every ARN" },
-    { "config", TEXT, AT(config), 0, 0, "file of settings" },
+    { "config", TEXT, AT(config), 0, 0, "file of settings: lines `name = value`" },
     { "log-level", TEXT, AT(log_level), 0, 0, "debug, info, warn or error" },
     { "aws-quotas", SWITCH, AT(aws_quotas), 0, 0, "AWS's limits of rate apply" },
     { "test", SWITCH, AT(test), 0, 0, "opens /_starling/clock and /_starling/reset for test suites" },
@@ -175,6 +174,15 @@ static Err check(const Settings *s, Arena *arena, Str *why) {
         *why = str_format(arena, "account: got '%s', expected 12 digits", s->account);
         return ERR_INVALID;
     }
+    for (const char *p = s->region; *p; p++)
+        if (!(*p >= 'a' && *p <= 'z') && !(*p >= '0' && *p <= '9') && *p != '-') {
+            *why = str_format(arena, "region: got '%s', expected a name of a-z 0-9 -, like us-east-1", s->region);
+            return ERR_INVALID;
+        }
+    if (s->tls_min && s->tls_max && strcmp(s->tls_min, s->tls_max) > 0) {
+        *why = str_format(arena, "tls-min: got '%s', expected at most tls-max, which is '%s'", s->tls_min, s->tls_max);
+        return ERR_INVALID;
+    }
     if (!s->tls_chain != !s->tls_key) {
         *why = str_format(arena, "tls-chain and tls-key: one is given, both are expected");
         return ERR_INVALID;
@@ -182,19 +190,23 @@ static Err check(const Settings *s, Arena *arena, Str *why) {
     return OK;
 }
 
+static Settings defaults(void) {
+    return (Settings){ .data = "./starling-data",
+                       .listen = "localhost",
+                       .account = "123456789012",
+                       .region = "us-east-1",
+                       .log_level = "info",
+                       .mqtt_port = 8883,
+                       .https_port = -2,
+                       .plain_port = -1,
+                       .body_bytes_max = 1 << 20,
+                       .store_files_max = 256,
+                       .http_idle_s = 120,
+                       .limits = BROKER_LIMITS_AWS };
+}
+
 Err settings_read(int argc, char **argv, Arena *arena, Settings *out, Str *why) {
-    Settings s = { .data = "./starling-data",
-                   .listen = "localhost",
-                   .account = "123456789012",
-                   .region = "us-east-1",
-                   .log_level = "info",
-                   .mqtt_port = 8883,
-                   .https_port = -2,
-                   .plain_port = -1,
-                   .body_bytes_max = 1 << 20,
-                   .store_files_max = 256,
-                   .http_idle_s = 120,
-                   .limits = BROKER_LIMITS_AWS };
+    Settings s = defaults();
     Err e = read_args(&s, argc, argv, true, arena, why);
     if (e == OK && s.config) e = read_file(&s, s.config, arena, why);
     if (e == OK) e = read_args(&s, argc, argv, false, arena, why);
@@ -205,10 +217,29 @@ Err settings_read(int argc, char **argv, Arena *arena, Settings *out, Str *why) 
     return OK;
 }
 
+static void write_default(Writer *w, const Setting *s, const Settings *of) {
+    const void *at = (const char *)of + s->offset;
+    switch (s->kind) {
+    case TEXT:
+        if (*(const char *const *)at) writer_format(w, " (default %s)", *(const char *const *)at);
+        break;
+    case NUMBER:
+        if (*(const int64_t *)at > 0) writer_format(w, " (default %lld)", (long long)*(const int64_t *)at);
+        break;
+    case SIZE: writer_format(w, " (default %zu)", *(const size_t *)at); break;
+    case U16: writer_format(w, " (default %u)", *(const uint16_t *)at); break;
+    case U32: writer_format(w, " (default %u)", *(const uint32_t *)at); break;
+    case SWITCH: break;
+    }
+}
+
 Str settings_help(Arena *arena) {
     Writer w = writer_in(arena);
-    for (size_t i = 0; i < sizeof TABLE / sizeof *TABLE; i++)
-        writer_format(&w, "  --%-34s %s\n", TABLE[i].name,
-                      TABLE[i].help[0] ? TABLE[i].help : "AWS's limit of that name");
+    Settings of = defaults();
+    for (size_t i = 0; i < sizeof TABLE / sizeof *TABLE; i++) {
+        writer_format(&w, "  --%-34s %s", TABLE[i].name, TABLE[i].help[0] ? TABLE[i].help : "AWS's limit of that name");
+        write_default(&w, &TABLE[i], &of);
+        writer_format(&w, "\n");
+    }
     return writer_str(&w);
 }

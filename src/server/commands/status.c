@@ -23,7 +23,7 @@ static int print(Client *client, const ClientAnswer *answer, void *ctx) {
     size_t i, n;
     yyjson_val *key, *value;
     yyjson_obj_foreach(json_get(answer->json, S("figures")), i, n, key, value)
-        printf("%-32.*s %" PRId64 "\n", PS(json_str(key)), yyjson_get_sint(value));
+        printf("%-36.*s %" PRId64 "\n", PS(json_str(key)), yyjson_get_sint(value));
     return 0;
 }
 
