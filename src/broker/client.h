@@ -143,6 +143,9 @@ void hub_publish(Shard *shard, Message *m); /* finds the route first */
 void relay_message(Shard *shard, int to, Message *m);
 void relay_member(Shard *shard, int to, Message *m, Str client_id, uint8_t qos);
 void relays_submit(Shard *shard);
+/* The session has gone to another shard; before its new one hears of it. */
+void relay_departed(Shard *shard, const Session *s);
+void departures_free(Shard *shard);
 void topic_request(Shard *shard, const TopicService *service, Message *m, const Principal *who, Str source_ip);
 
 void client_event(Client *c, LogLevel level, const char *event, bool success, Str topic, const char *reason);

@@ -53,6 +53,7 @@ void broker_free(Broker *b) {
     for (size_t i = 0; i < b->shards_n; i++) {
         routes_free(b->shards[i]);
         wills_free(b->shards[i]);
+        departures_free(b->shards[i]);
         map_free(&b->shards[i]->principals);
         free(b->shards[i]);
     }

@@ -15,6 +15,7 @@ typedef struct Route Route;
 typedef struct StoreBatch StoreBatch;
 typedef struct Relay Relay;
 typedef struct DelayedWill DelayedWill;
+typedef struct Departure Departure;
 
 enum { SHARDS_MAX = 64 };
 
@@ -48,7 +49,8 @@ struct Shard {
     Rng rng;
     Client *clients; /* all of this shard */
     DelayedWill *wills;
-    uint64_t pages_asked; /* of stored messages; tells a page from one asked for before */
+    Departure *departures; /* sessions that left for another shard a moment ago */
+    uint64_t pages_asked;  /* of stored messages; tells a page from one asked for before */
     /* counted without atomics, added to the hub's once a turn */
     uint64_t published_in, delivered, acks;
 };

@@ -3,7 +3,11 @@
 #include "broker/client.h"
 
 /* Messages for other shards are gathered through a turn and go over as one task with one wake-up. Only bytes cross:
- * the other shard looks the topic up in its own routes. The AckWait crosses too; it is counted atomically. */
+ * the other shard looks the topic up in its own routes. The AckWait crosses too; it is counted atomically.
+ *
+ * A session may leave for another shard while messages for it are on their way here. They are sent on behind it until
+ * nobody can send more: a task that visits each shard pushes out what was routed there before, and so comes home behind
+ * all of it. What went both ways in that moment comes twice, as QoS 1 may. */
 
 typedef struct RelayItem {
     struct RelayItem *next;
@@ -21,9 +25,92 @@ struct Relay {
     RelayItem *first, **tail;
 };
 
+struct Departure {
+    Task task; /* first */
+    Departure *next, **link;
+    Shard *home; /* that the session left */
+    Space *space;
+    Str client_id;
+    uint8_t data[];
+};
+
+static void departure_free(Departure *d) {
+    *d->link = d->next;
+    if (d->next) d->next->link = d->link;
+    free(d);
+}
+
+void departures_free(Shard *shard) {
+    while (shard->departures) departure_free(shard->departures);
+}
+
+static void visit_next(Departure *d, const Shard *here);
+
+static void visit(Task *task, Reactor *r) {
+    Departure *d = (Departure *)task;
+    Shard *here = shard_of(r);
+    if (here == d->home) {
+        departure_free(d);
+        return;
+    }
+    relays_submit(here);
+    visit_next(d, here);
+}
+
+static void visit_next(Departure *d, const Shard *here) {
+    Broker *b = here->broker;
+    d->task.run = visit;
+    reactor_post(b->shards[((size_t)here->index + 1) % b->shards_n]->reactor, &d->task);
+}
+
+void relay_departed(Shard *shard, const Session *s) {
+    Departure *d = mem_grow(NULL, sizeof *d + s->client_id.len);
+    *d = (Departure){ .next = shard->departures, .link = &shard->departures, .home = shard, .space = s->space };
+    if (d->next) d->next->link = &d->next;
+    shard->departures = d;
+    memcpy(d->data, s->client_id.ptr, s->client_id.len);
+    d->client_id = (Str){ d->data, s->client_id.len };
+    visit_next(d, shard);
+}
+
+typedef struct {
+    Shard *shard;
+    Message *message;
+} Forward;
+
+static void forward_sub(void *ctx, Sub *sub) {
+    const Forward *f = ctx;
+    const Session *s = sub->session;
+    int to = atomic_load(&s->shard_index);
+    if (to == f->shard->index) return;
+    for (const Departure *d = f->shard->departures; d; d = d->next)
+        if (d->space == s->space && str_eq(d->client_id, s->client_id)) {
+            relay_member(f->shard, to, f->message, s->client_id, sub->qos);
+            return;
+        }
+}
+
+static void forward_group(void *ctx, ShareGroup *group) {
+    (void)ctx, (void)group; /* its members are named one by one: deliver_member */
+}
+
+static void forward(Shard *shard, Message *m) {
+    Forward f = { shard, m };
+    if (!shard->departures || !m->qos) return;
+    pthread_rwlock_rdlock(&m->space->lock);
+    tree_match(&m->space->tree, m->topic, forward_sub, forward_group, &f);
+    pthread_rwlock_unlock(&m->space->lock);
+}
+
 static void deliver_member(Shard *shard, Message *m, const RelayItem *item) {
-    Session *s = session_here(shard, item->space, item->client_id);
-    if (s && session_may_receive(s, m->topic)) session_deliver(shard, s, m, item->member_qos, false, true);
+    pthread_mutex_lock(&item->space->sessions_lock);
+    Session *s = map_get(&item->space->sessions, item->client_id);
+    int owner = s ? atomic_load(&s->shard_index) : shard->index;
+    pthread_mutex_unlock(&item->space->sessions_lock);
+    if (owner != shard->index)
+        relay_member(shard, owner, m, item->client_id, item->member_qos);
+    else if (s && session_may_receive(s, m->topic))
+        session_deliver(shard, s, m, item->member_qos, false, true);
 }
 
 static void deliver_topic(Shard *shard, Message *m) {
@@ -32,6 +119,7 @@ static void deliver_topic(Shard *shard, Message *m) {
         if (r->subs[i].allowed)
             session_deliver(shard, r->subs[i].session, m, r->subs[i].qos, m->retain && r->subs[i].retain_as_published,
                             i + 1 == r->subs_n);
+    forward(shard, m);
 }
 
 static void run(Task *task, Reactor *r) {

@@ -390,6 +390,7 @@ static void give(Take *t, Shard *here, Session *s) {
     store_ops_submit(here); /* its last operations run before what the other shard will add */
     atomic_store(&s->shard_index, t->from->index);
     touch_all(s);
+    relay_departed(here, s);
     t->task.run = arrived;
     reactor_post(t->from->reactor, &t->task);
 }

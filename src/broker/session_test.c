@@ -223,6 +223,46 @@ static void many_connections_with_one_client_id_leave_one(void **state) {
     bed_free(b);
 }
 
+/* Messages are under way between reactors while the session goes from one to the other. */
+static void no_message_is_lost_while_a_session_moves(void **state) {
+    (void)state;
+    enum { LIVES = 60, BURST = 30 };
+    Bed *b = bed_new(3, 2, NULL);
+    Peer *p = peer_in(b, 0, MQTT_3_1_1, "publisher", true), *s = peer_in(b, 1, MQTT_5, "s", false);
+    bool seen[LIVES * BURST] = { false };
+    int sent = 0, missing = 0;
+    peer_subscribe(s, "t", 1);
+    for (int life = 0; life <= LIVES; life++) {
+        for (int i = 0; i < BURST && life < LIVES; i++) {
+            char text[12];
+            number(text, sent++);
+            peer_send_publish(p, (MqttPublish){ .topic = S("t"), .payload = str_c(text), .qos = 1 });
+        }
+        Peer *next = peer_in(b, life % 2 ? 1 : 2, MQTT_5, "s", false);
+        for (int i = 0; i < BURST && life < LIVES; i++) peer_puback(p);
+        peer_free(s);
+        s = next;
+        bed_settle(b);
+        MqttFrame f = { 0 };
+        for (int rounds = 0; rounds < 4; rounds++) {
+            peer_ping(s);
+            while (peer_next(s, &f) && mqtt_type(f.header) == MQTT_PUBLISH) {
+                MqttPublish m = publish_of(s, &f);
+                int64_t n = 0;
+                assert_int_equal(str_to_i64(m.payload, &n), OK);
+                seen[n] = true;
+                peer_ack(s, m.packet_id);
+            }
+            bed_settle(b);
+        }
+    }
+    for (int i = 0; i < sent; i++) missing += !seen[i];
+    assert_int_equal(missing, 0);
+    peer_free(s);
+    peer_free(p);
+    bed_free(b);
+}
+
 static void no_message_comes_before_connack(void **state) {
     (void)state;
     Bed *b = bed_new(2, 2, NULL);
@@ -383,6 +423,7 @@ int main(void) {
         cmocka_unit_test(messages_survive_that_its_connection_is_taken_over_again_and_again),
         cmocka_unit_test(a_second_connection_ends_the_first),
         cmocka_unit_test(many_connections_with_one_client_id_leave_one),
+        cmocka_unit_test(no_message_is_lost_while_a_session_moves),
         cmocka_unit_test(no_message_comes_before_connack),
         cmocka_unit_test(a_kept_session_ends_after_its_time),
         cmocka_unit_test(disconnect_may_end_a_kept_session_but_not_keep_a_clean_one),
