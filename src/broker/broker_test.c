@@ -391,7 +391,6 @@ static void a_changed_principal_is_judged_anew_and_a_revoked_one_ends(void **sta
     Principal *none = principal_make_plain(BED_ACCOUNT, BED_REGION);
     none->policies_n = 0;
     broker_principal_changed(b->broker, BED_ACCOUNT, b->plain->id, none);
-    principal_release(none);
     bed_settle(b);
     peer_send_publish(a, (MqttPublish){ .topic = S("t"), .payload = S("z"), .qos = 1 });
     peer_puback(a);
@@ -402,6 +401,8 @@ static void a_changed_principal_is_judged_anew_and_a_revoked_one_ends(void **sta
     peer_free(a);
     peer_free(c);
     bed_free(b);
+    none->policies_n = 1; /* to be let go, too */
+    principal_release(none);
 }
 
 static void busy(Reactor *r, void *arg) {

@@ -140,7 +140,7 @@ void publish_route(Shard *shard, Message *m, Route *r);
 /* When routed: the PUBACK at once where nothing holds it. */
 void hub_publish(Shard *shard, Message *m); /* finds the route first */
 /* To another shard, this turn: the topic's subscribers there, or one member of a share group. */
-void relay_message(Shard *shard, int to, Message *m);
+void relay_message(Shard *shard, int to, Message *m, const Route *r);
 void relay_member(Shard *shard, int to, Message *m, Str client_id, uint8_t qos);
 void relays_submit(Shard *shard);
 /* The session has gone to another shard; before its new one hears of it. */

@@ -142,7 +142,7 @@ static void deliver_group(Shard *shard, Message *m, RouteGroup *g) {
 void publish_route(Shard *shard, Message *m, Route *r) {
     if (r->remote)
         for (int i = 0; i < (int)shard->broker->shards_n; i++)
-            if (r->remote >> i & 1) relay_message(shard, i, m);
+            if (r->remote >> i & 1) relay_message(shard, i, m, r);
     for (size_t i = 0; i < r->groups_n; i++) deliver_group(shard, m, &r->groups[i]);
     /* Receiving may end a connection (a slow reader), never start one: the list stays as it is. */
     for (size_t i = 0; i < r->subs_n; i++) {

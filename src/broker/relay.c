@@ -7,7 +7,7 @@
  *
  * A session may leave for another shard while messages for it are on their way here. They are sent on behind it until
  * nobody can send more: a task that visits each shard pushes out what was routed there before, and so comes home behind
- * all of it. What went both ways in that moment comes twice, as QoS 1 may. */
+ * all of it. The versions by which a message was routed tell whether its publisher knew already. */
 
 typedef struct RelayItem {
     struct RelayItem *next;
@@ -17,6 +17,7 @@ typedef struct RelayItem {
     bool retain, has_expiry;
     int64_t expires_ms;
     AckWait *wait;
+    uint32_t version, wild_version; /* of its route */
 } RelayItem;
 
 struct Relay {
@@ -31,6 +32,7 @@ struct Departure {
     Shard *home; /* that the session left */
     Space *space;
     Str client_id;
+    uint32_t versions[SPACE_VERSIONS], wild_version; /* routes of these know where it is now */
     uint8_t data[];
 };
 
@@ -70,13 +72,23 @@ void relay_departed(Shard *shard, const Session *s) {
     shard->departures = d;
     memcpy(d->data, s->client_id.ptr, s->client_id.len);
     d->client_id = (Str){ d->data, s->client_id.len };
+    for (int i = 0; i < SPACE_VERSIONS; i++) d->versions[i] = atomic_load(&s->space->versions[i]);
+    d->wild_version = atomic_load(&s->space->wild_version);
     visit_next(d, shard);
 }
 
 typedef struct {
     Shard *shard;
     Message *message;
+    const RelayItem *item;
 } Forward;
+
+/* Its publisher's shard took the session for one that is still here. */
+static bool routed_before(const RelayItem *item, const Departure *d, const Sub *sub) {
+    Str level = tree_first_level(sub);
+    if (str_eq(level, S("+")) || str_eq(level, S("#"))) return (int32_t)(item->wild_version - d->wild_version) < 0;
+    return (int32_t)(item->version - d->versions[space_version(d->space, level) - d->space->versions]) < 0;
+}
 
 static void forward_sub(void *ctx, Sub *sub) {
     const Forward *f = ctx;
@@ -84,7 +96,7 @@ static void forward_sub(void *ctx, Sub *sub) {
     int to = atomic_load(&s->shard_index);
     if (to == f->shard->index) return;
     for (const Departure *d = f->shard->departures; d; d = d->next)
-        if (d->space == s->space && str_eq(d->client_id, s->client_id)) {
+        if (d->space == s->space && str_eq(d->client_id, s->client_id) && routed_before(f->item, d, sub)) {
             relay_member(f->shard, to, f->message, s->client_id, sub->qos);
             return;
         }
@@ -94,8 +106,8 @@ static void forward_group(void *ctx, ShareGroup *group) {
     (void)ctx, (void)group; /* its members are named one by one: deliver_member */
 }
 
-static void forward(Shard *shard, Message *m) {
-    Forward f = { shard, m };
+static void forward(Shard *shard, Message *m, const RelayItem *item) {
+    Forward f = { shard, m, item };
     if (!shard->departures || !m->qos) return;
     pthread_rwlock_rdlock(&m->space->lock);
     tree_match(&m->space->tree, m->topic, forward_sub, forward_group, &f);
@@ -113,13 +125,13 @@ static void deliver_member(Shard *shard, Message *m, const RelayItem *item) {
         session_deliver(shard, s, m, item->member_qos, false, true);
 }
 
-static void deliver_topic(Shard *shard, Message *m) {
+static void deliver_topic(Shard *shard, Message *m, const RelayItem *item) {
     Route *r = route_find(shard, m->space, m->topic);
     for (size_t i = 0; i < r->subs_n; i++)
         if (r->subs[i].allowed)
             session_deliver(shard, r->subs[i].session, m, r->subs[i].qos, m->retain && r->subs[i].retain_as_published,
                             i + 1 == r->subs_n);
-    forward(shard, m);
+    forward(shard, m, item);
 }
 
 static void run(Task *task, Reactor *r) {
@@ -138,7 +150,7 @@ static void run(Task *task, Reactor *r) {
         if (item->client_id.ptr)
             deliver_member(shard, &m, item);
         else
-            deliver_topic(shard, &m);
+            deliver_topic(shard, &m, item);
         ack_release(item->wait);
     }
     arena_free(&relay->arena);
@@ -167,8 +179,10 @@ static RelayItem *add(Shard *shard, int to, Message *m) {
     return item;
 }
 
-void relay_message(Shard *shard, int to, Message *m) {
-    add(shard, to, m);
+void relay_message(Shard *shard, int to, Message *m, const Route *r) {
+    RelayItem *item = add(shard, to, m);
+    item->version = r->version;
+    item->wild_version = r->wild_version;
 }
 
 void relay_member(Shard *shard, int to, Message *m, Str client_id, uint8_t qos) {
