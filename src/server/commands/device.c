@@ -16,7 +16,8 @@ static const char USAGE[] =
     "Makes the thing NAME with a certificate and a policy, and the files NAME.cert.pem, NAME.private.key and\n"
     "root-ca.pem in DIR (default .), then prints the command that connects with them.\n"
     "  --policy FILE  the AWS IoT policy of the device; without it `StarlingDevice`, by which each device may\n"
-    "                 connect as itself and use its own shadow, its jobs and the topics below its name\n";
+    "                 connect as itself over MQTT and use its own shadow, its jobs and the topics below its name;\n"
+    "                 over HTTP a thing has no variables (as at AWS): give a policy that names the resources\n";
 
 #define DEFAULT_POLICY "StarlingDevice"
 #define THING "${iot:Connection.Thing.ThingName}"
