@@ -359,6 +359,106 @@ static void what_waits_for_a_session_that_is_not_kept_is_bounded(void **state) {
     bed_free(b);
 }
 
+static void what_waits_is_bounded_in_bytes_too(void **state) {
+    (void)state;
+    enum { BYTES = 1000 };
+    static const uint8_t bytes[BYTES];
+    BrokerLimits limits = BROKER_LIMITS_AWS;
+    limits.queued_bytes_max = 10 * BYTES;
+    limits.inflight_out_max = 5;
+    Bed *b = bed_new(1, 1, &limits);
+    Peer *p = peer_in(b, 0, MQTT_3_1_1, "p", true), *s = peer_in(b, 0, MQTT_3_1_1, "s", true);
+    peer_subscribe(s, "t", 1);
+    for (int round = 0; round < 2; round++) { /* what was taken makes room again */
+        for (int i = 0; i < 30; i++) {
+            peer_send_publish(p, (MqttPublish){ .topic = S("t"), .payload = { bytes, BYTES }, .qos = 1 });
+            peer_puback(p);
+        }
+        int got = drain(s) + drain(s) + drain(s) + drain(s);
+        assert_in_range(got, 5 + 8, 5 + 10);
+        assert_int_equal(broker_figures(b->broker).dropped_full, (uint64_t)(round + 1) * (30 - (uint64_t)got));
+    }
+    peer_free(s);
+    peer_free(p);
+    bed_free(b);
+}
+
+static Err wait_for_lock(Job *job, Txn *txn) {
+    (void)txn;
+    pthread_mutex_t *lock = ((Errand *)((char *)job - offsetof(Errand, job)))->arg;
+    pthread_mutex_lock(lock);
+    pthread_mutex_unlock(lock);
+    return OK;
+}
+
+static void what_a_client_asks_of_the_store_does_not_pile_up(void **state) {
+    (void)state;
+    enum { N = 3 * OWED_MAX };
+    Bed *b = bed_new(1, 1, NULL);
+    Peer *p = peer_in(b, 0, MQTT_5, "p", false), *s = peer_in(b, 0, MQTT_3_1_1, "s", true);
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    Errand slow = errand_new(NULL, &lock);
+    MqttFrame f;
+    Writer w = writer_in(&p->arena);
+    peer_subscribe(s, "t", 0);
+    pthread_mutex_lock(&lock);
+    slow.job = (Job){ .key = 1, .run = wait_for_lock, .done = errand_told };
+    workers_submit(b->workers, &slow.job);
+    for (int i = 0; i < N; i++) mqtt_write_publish(&w, MQTT_5, &(MqttPublish){ .topic = S("t"), .retain = true });
+    for (uint16_t i = 1; i <= N; i++)
+        mqtt_write_subscribe(&w, MQTT_5, i, &(MqttProps){ 0 }, &(MqttSubscription){ .filter = S("u") }, 1);
+    peer_send(p, writer_str(&w));
+    for (int i = 0; i < OWED_MAX; i++) peer_message(s); /* they leave in the turn that reads all of p's bytes */
+    peer_ping(s);
+    assert_true(peer_next(s, &f));
+    assert_int_equal(mqtt_type(f.header), MQTT_PINGRESP);
+    pthread_mutex_unlock(&lock);
+    errand_wait(&slow);
+    for (int i = OWED_MAX; i < N; i++) peer_message(s);
+    for (uint16_t i = 1; i <= N; i++) {
+        MqttSuback ack;
+        assert_true(peer_next(p, &f));
+        assert_int_equal(mqtt_type(f.header), MQTT_SUBACK);
+        assert_int_equal(mqtt_parse_suback(MQTT_5, f.body, &ack), OK);
+        assert_int_equal(ack.packet_id, i);
+    }
+    peer_free(s);
+    peer_free(p);
+    bed_free(b);
+}
+
+static void a_will_that_was_forbidden_since_is_not_sent(void **state) {
+    (void)state;
+    Bed *b = bed_new(1, 1, NULL);
+    Principal *device = principal_make_plain(BED_ACCOUNT, BED_REGION),
+              *less = principal_make_plain(BED_ACCOUNT, BED_REGION);
+    device->id = less->id = S("device");
+    less->policies_n = 0;
+    Peer *s = peer_in(b, 0, MQTT_5, "s", true);
+    peer_subscribe(s, "will", 1);
+    for (int forbidden = 0; forbidden < 2; forbidden++) {
+        Peer *p = peer_of(b, 0, MQTT_5, device);
+        MqttConnect c = connect_as(p, S("p"), true);
+        c.has_will = true;
+        c.will = (MqttPublish){ .topic = S("will"), .payload = S("gone"), .qos = 1 };
+        Writer w = writer_in(&p->arena);
+        mqtt_write_connect(&w, &c);
+        peer_send(p, writer_str(&w));
+        assert_int_equal(peer_connack(p).reason, 0);
+        if (forbidden) broker_principal_changed(b->broker, BED_ACCOUNT, device->id, less);
+        bed_settle(b);
+        peer_free(p);
+        if (forbidden)
+            peer_gets_nothing(s);
+        else
+            peer_gets(s, "gone", 1);
+    }
+    peer_free(s);
+    bed_free(b);
+    principal_release(device);
+    principal_release(less);
+}
+
 static void a_publisher_beyond_its_receive_maximum_is_disconnected(void **state) {
     (void)state;
     BrokerLimits limits = BROKER_LIMITS_AWS;
@@ -453,6 +553,9 @@ int main(void) {
         cmocka_unit_test(a_topic_alias_stands_for_its_topic_until_it_is_another),
         cmocka_unit_test(a_slow_reader_misses_qos_0_and_is_bounded),
         cmocka_unit_test(what_waits_for_a_session_that_is_not_kept_is_bounded),
+        cmocka_unit_test(what_waits_is_bounded_in_bytes_too),
+        cmocka_unit_test(what_a_client_asks_of_the_store_does_not_pile_up),
+        cmocka_unit_test(a_will_that_was_forbidden_since_is_not_sent),
         cmocka_unit_test(a_publisher_beyond_its_receive_maximum_is_disconnected),
         cmocka_unit_test(a_changed_principal_is_judged_anew_and_a_revoked_one_ends),
         cmocka_unit_test(a_new_connection_moves_away_from_a_saturated_reactor),

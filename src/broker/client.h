@@ -69,7 +69,8 @@ struct Client {
     MqttConnack *connack; /* while connecting */
     int64_t rate_s;       /* --aws-quotas: the second that is being counted */
     uint32_t rate_n;
-    bool held; /* input is paused for a reason of the protocol's */
+    uint32_t owed; /* what the store or a service was asked and has not done, but for what a PUBACK waits for */
+    bool held;     /* input is paused: too much is unacknowledged or owed */
 };
 
 static inline void client_retain(Client *c) {
@@ -107,6 +108,12 @@ bool client_unsubscribe(Client *c, Str body);
 bool client_disconnect(Client *c, Str body);
 
 void client_publish_safe(Client *c, uint64_t slot); /* its PUBACK may leave */
+
+/* Packets come faster than a disk takes them: from OWED_MAX on a client is not read until some are done, or what it
+ * asked for would pile up in memory. Each client_owe is paid once, whatever became of the client. */
+enum { OWED_MAX = 100 };
+void client_owe(Client *c);
+void client_paid(Client *c);
 
 /* Why it ends: AWS's name, and what MQTT 5 is told. Source: developer guide, "Lifecycle events". */
 typedef enum {

@@ -88,7 +88,18 @@ static void delayed_will(Timer *t, Reactor *r) {
     delayed_free(d);
 }
 
+/* It may have been taken from the client since CONNECT. */
+static bool will_allowed(Client *c) {
+    return client_may(c, "iot:Publish", "topic", c->will->topic, NULL, 0) &&
+           (!c->will->retain || client_may(c, "iot:RetainPublish", "topic", c->will->topic, NULL, 0));
+}
+
 static void leave_will(Client *c) {
+    if (!will_allowed(c)) {
+        free(c->will);
+        c->will = NULL;
+        return;
+    }
     Will *w = c->will;
     c->will = NULL;
     /* The delay is the standard's; it ends no later than the session. Source: MQTT 5 section 3.1.3.2.2 */

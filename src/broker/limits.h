@@ -18,6 +18,7 @@ typedef struct {
     size_t slow_reader_bytes_max; /* of waiting output: beyond it QoS 0 is dropped */
     size_t out_bytes_max;         /* beyond it the connection is closed */
     size_t queued_messages_max;   /* QoS 1 in memory, for a session that is not kept */
+    size_t queued_bytes_max;      /* of them */
     size_t share_group_bytes_max, share_groups_max, shares_per_group_max;
     size_t retained_per_account_max;
     /* rates: only with --aws-quotas */
@@ -48,6 +49,7 @@ typedef struct {
                      .slow_reader_bytes_max = 1 << 20,                                                                 \
                      .out_bytes_max = 4 << 20,                                                                         \
                      .queued_messages_max = 1000,                                                                      \
+                     .queued_bytes_max = 16 << 20,                                                                     \
                      .share_group_bytes_max = 128,                                                                     \
                      .share_groups_max = 100,                                                                          \
                      .shares_per_group_max = 100,                                                                      \

@@ -20,7 +20,7 @@ AckWait *message_hold(Message *m) {
 static void tell_publisher(Task *task, Reactor *r) {
     AckWait *w = (AckWait *)task;
     (void)r;
-    if (atomic_load(&w->failed))
+    if (atomic_load(&w->failed) && w->slot != ACK_SLOT_NONE)
         client_leave(w->client, LEAVE_SERVER_ERROR, MQTT_UNSPECIFIED_ERROR, "the store could not take a message");
     else
         client_publish_safe(w->client, w->slot);

@@ -12,10 +12,12 @@ typedef struct AckWait {
     _Atomic int pending;
     _Atomic bool failed; /* the store refused: it is not safe */
     Client *client;      /* NULL: an API call */
-    uint64_t slot;
+    uint64_t slot;       /* of the PUBACK; ACK_SLOT_NONE: of QoS 0, which is paid for instead (client_owe) */
     void (*done)(void *ctx);
     void *ctx;
 } AckWait;
+
+#define ACK_SLOT_NONE UINT64_MAX
 
 typedef struct {
     uint8_t *bytes; /* NULL: not made yet */
@@ -34,7 +36,7 @@ typedef struct Message {
     Form forms[2][2];        /* by version (3.1.1, 5) and QoS */
     struct StoredBody *body; /* in this turn's store batch, shared by all its receivers; NULL so far */
     AckWait *wait;           /* NULL so far */
-    Client *publisher;       /* who gets the PUBACK; NULL: nobody or `done` */
+    Client *publisher;       /* who gets the PUBACK or is not read meanwhile; NULL: nobody or `done` */
     void (*done)(void *ctx);
     void *ctx;
 } Message;

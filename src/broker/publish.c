@@ -18,17 +18,53 @@ static AckSlot *ack_slot(Client *c, uint64_t n) {
     return &c->acks[n % c->broker->o.limits.inflight_in_max];
 }
 
+static bool acks_full(const Client *c) {
+    return c->acks_end - c->acks_first >= c->broker->o.limits.inflight_in_max;
+}
+
+static bool too_many(Client *c) {
+    return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_RECEIVE_MAXIMUM_EXCEEDED, "too many messages are unacknowledged");
+}
+
+/* MQTT 5 tells a client how many messages may be unacknowledged, 3.1.1 does not. */
+static bool must_wait(const Client *c) {
+    return c->owed >= OWED_MAX || (c->version == MQTT_3_1_1 && acks_full(c));
+}
+
+static void hold_back(Client *c) {
+    if (c->held || !must_wait(c)) return;
+    c->held = true;
+    conn_pause(c->conn);
+}
+
+static void go_on(Client *c) {
+    if (!c->held || c->state != CLIENT_LIVE || must_wait(c)) return;
+    c->held = false;
+    conn_resume(c->conn);
+}
+
+void client_owe(Client *c) {
+    c->owed++;
+    hold_back(c);
+}
+
+void client_paid(Client *c) {
+    c->owed--;
+    go_on(c);
+}
+
 void client_publish_safe(Client *c, uint64_t slot) {
+    if (slot == ACK_SLOT_NONE) {
+        client_paid(c);
+        return;
+    }
     if (c->state != CLIENT_LIVE) return;
     ack_slot(c, slot)->ready = true;
     while (c->acks_first < c->acks_end && ack_slot(c, c->acks_first)->ready) {
         AckSlot *a = ack_slot(c, c->acks_first++);
         put_puback(c, a->packet_id, a->reason);
     }
-    if (c->held && c->acks_end - c->acks_first < c->broker->o.limits.inflight_in_max) {
-        c->held = false;
-        conn_resume(c->conn);
-    }
+    go_on(c);
 }
 
 /* PUBACKs leave in the order of their PUBLISHes. */
@@ -41,14 +77,18 @@ static void acknowledge(Client *c, uint16_t id, uint8_t reason, AckWait *wait) {
     if (!c->acks) c->acks = mem_new(max * sizeof *c->acks);
     uint64_t slot = c->acks_end++;
     *ack_slot(c, slot) = (AckSlot){ id, reason, wait == NULL };
-    if (c->acks_end - c->acks_first >= max && c->version == MQTT_3_1_1) {
-        c->held = true;
-        conn_pause(c->conn);
-    }
+    hold_back(c);
     if (wait) {
         wait->slot = slot;
         ack_release(wait);
     }
+}
+
+/* QoS 0 that the store or a service has yet to take: there is no PUBACK, but no end of them either. */
+static void await(Client *c, AckWait *wait) {
+    wait->slot = ACK_SLOT_NONE;
+    client_owe(c);
+    ack_release(wait);
 }
 
 /* What is wrong with one PUBLISH: MQTT 5 says it in the PUBACK, where there is one. */
@@ -190,7 +230,7 @@ static bool go(Client *c, const MqttPublish *p, TopicSlot *slot, Str props, uint
                   .qos = p->qos,
                   .retain = p->retain,
                   .from = c->session,
-                  .publisher = p->qos ? c : NULL };
+                  .publisher = p->qos || p->retain || slot->route->service ? c : NULL };
     if (p->has_message_expiry) set_expiry(c, &m, p->message_expiry_s);
     if (frame) {
         Form *f = &m.forms[c->version == MQTT_5][p->qos];
@@ -201,7 +241,10 @@ static bool go(Client *c, const MqttPublish *p, TopicSlot *slot, Str props, uint
     if (p->retain) store_retain(shard, &m);
     if (slot->route->service) topic_request(shard, slot->route->service, &m, c->principal, c->source_ip);
     publish_route(shard, &m, slot->route);
-    if (p->qos) acknowledge(c, p->packet_id, MQTT_SUCCESS, m.wait);
+    if (p->qos)
+        acknowledge(c, p->packet_id, MQTT_SUCCESS, m.wait);
+    else if (m.wait)
+        await(c, m.wait);
     return true;
 }
 
@@ -215,9 +258,7 @@ static bool publish_checked(Client *c, uint8_t *frame, const MqttFrame *f) {
     if (p.qos == 2) return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_QOS_NOT_SUPPORTED, "QoS 2 is not supported");
     if (p.has_subscription_id)
         return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_PROTOCOL_ERROR, "PUBLISH has a subscription identifier");
-    if (p.qos && c->acks_end - c->acks_first >= c->broker->o.limits.inflight_in_max)
-        return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_RECEIVE_MAXIMUM_EXCEEDED,
-                            "too many messages are unacknowledged");
+    if (p.qos && acks_full(c)) return too_many(c);
     uint8_t alias = alias_resolve(c, &p);
     if (alias) return client_leave(c, LEAVE_CLIENT_ERROR, alias, "the topic alias is unknown or too large");
     MqttTopicLimits limits = { c->broker->o.limits.topic_bytes_max, c->broker->o.limits.topic_slashes_max };
@@ -260,8 +301,10 @@ static bool discard(Client *c, const MqttFrame *f) {
     MqttPublish p;
     client_event(c, LOG_WARN, "Publish-In", false, STR_NONE, "THROTTLED");
     atomic_fetch_add_explicit(&c->broker->counters.throttled, 1, memory_order_relaxed);
-    if (c->version == MQTT_5 && mqtt_parse_publish(c->version, mqtt_flags(f->header), f->body, &p) == OK && p.qos == 1)
-        acknowledge(c, p.packet_id, MQTT_QUOTA_EXCEEDED, NULL);
+    if (c->version != MQTT_5 || mqtt_parse_publish(c->version, mqtt_flags(f->header), f->body, &p) != OK || p.qos != 1)
+        return true;
+    if (acks_full(c)) return too_many(c);
+    acknowledge(c, p.packet_id, MQTT_QUOTA_EXCEEDED, NULL);
     return true;
 }
 
@@ -275,8 +318,7 @@ bool client_publish(Client *c, uint8_t *frame, const MqttFrame *f) {
     topic_len = (size_t)(b[0] << 8 | b[1]);
     head = 2 + topic_len + (qos ? 2 : 0) + (c->version == MQTT_5 ? 1 : 0);
     if (f->body.len < head || f->body.len - head > c->broker->o.limits.payload_bytes_max ||
-        (c->version == MQTT_5 && b[head - 1] != 0) ||
-        c->acks_end - c->acks_first >= c->broker->o.limits.inflight_in_max)
+        (c->version == MQTT_5 && b[head - 1] != 0) || acks_full(c))
         return publish_checked(c, frame, f);
     TopicSlot *slot = slot_find(c, b + 2, topic_len);
     if (!slot || !slot->allowed || slot->topic[0] == '$') return publish_checked(c, frame, f);

@@ -84,6 +84,7 @@ static void read_done(StoreOp *op, Shard *shard, Err e) {
                       .expires_ms = row->expires_ms };
         session_deliver(shard, c->session, &m, r->qos, true, false);
     }
+    client_paid(c);
     client_release(c);
 }
 
@@ -97,5 +98,6 @@ void store_read_retained(Shard *shard, Client *c, Str topic, uint8_t qos) {
     r->topic = str_dup(arena, topic);
     r->qos = qos;
     client_retain(c);
+    client_owe(c);
     store_op_add(shard, &r->op);
 }

@@ -79,11 +79,14 @@ static void window_clear(Session *s) {
 }
 
 static void waiting_add(Shard *shard, Session *s, const Message *m) {
-    if (s->waiting_n >= shard->broker->o.limits.queued_messages_max) {
+    const BrokerLimits *l = &shard->broker->o.limits;
+    size_t bytes = sizeof(Waiting) + m->topic.len + m->payload.len + m->props.len;
+    if (s->waiting_n >= l->queued_messages_max || s->waiting_bytes + bytes > l->queued_bytes_max) {
         count(&shard->broker->counters.dropped_full);
         return;
     }
-    Waiting *w = mem_new(sizeof *w + m->topic.len + m->payload.len + m->props.len);
+    Waiting *w = mem_new(bytes);
+    w->bytes = bytes;
     uint8_t *at = w->data;
     const Str parts[] = { m->topic, m->payload, m->props };
     Str *to[] = { &w->topic, &w->payload, &w->props };
@@ -98,6 +101,7 @@ static void waiting_add(Shard *shard, Session *s, const Message *m) {
     *s->waiting_tail = w;
     s->waiting_tail = &w->next;
     s->waiting_n++;
+    s->waiting_bytes += bytes;
 }
 
 static void waiting_clear(Session *s) {
@@ -106,7 +110,7 @@ static void waiting_clear(Session *s) {
         free(w);
     }
     s->waiting = NULL;
-    s->waiting_n = 0;
+    s->waiting_n = s->waiting_bytes = 0;
 }
 
 /* ------------------------------------------------------------------------------------------------ delivery */
@@ -240,6 +244,7 @@ void session_pump(Shard *shard, Session *s) {
         Waiting *w = s->waiting;
         s->waiting = w->next;
         s->waiting_n--;
+        s->waiting_bytes -= w->bytes;
         StoredItem item = { 0, w->topic, w->payload, w->props, w->has_expiry, w->expires_ms };
         send_item(shard, s, &item);
         free(w);

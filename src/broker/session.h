@@ -23,6 +23,7 @@ typedef struct Waiting {
     Str topic, payload, props;
     bool has_expiry;
     int64_t expires_ms;
+    size_t bytes; /* all of it */
     uint8_t data[];
 } Waiting;
 
@@ -43,7 +44,7 @@ struct Session {
     size_t inflight_n, inflight_cap;
     uint16_t window, last_packet_id;
     Waiting *waiting, **waiting_tail;
-    size_t waiting_n;
+    size_t waiting_n, waiting_bytes;
     /* the stored queue of a kept session */
     uint64_t next_seq; /* of the next message stored */
     uint64_t sent_seq; /* up to here it was read and sent in this connection */

@@ -59,12 +59,14 @@ static void saved(Shard *shard, void *ctx, Err e) {
             client_leave(a->client, LEAVE_SERVER_ERROR, MQTT_UNSPECIFIED_ERROR,
                          "the store could not take a subscription");
     }
+    client_paid(a->client);
     answer_free(a);
 }
 
 static bool finish(Client *c, Answer *a) {
     if (a->changed_n) session_note_overlaps(c->session);
     if (a->changed_n && atomic_load_explicit(&c->session->kept, memory_order_relaxed)) {
+        client_owe(c);
         session_save(c->shard, c->session, saved, a);
         return true;
     }

@@ -53,7 +53,7 @@ void topic_request(Shard *shard, const TopicService *service, Message *m, const 
     t->topic = str_dup(&t->arena, m->topic);
     t->payload = str_dup(&t->arena, m->payload);
     t->principal = principal_retain(who);
-    if (m->qos) t->wait = message_hold(m);
+    if (m->publisher || m->done || m->wait) t->wait = message_hold(m);
     t->call = (Call){ .env = o->env,
                       .principal = t->principal,
                       .account = m->space->account,
