@@ -64,7 +64,7 @@ typedef struct {
     const Principal *principal;
     Str source_ip; /* with a principal */
     /* QoS 1, may be NULL: once every session that is kept has it. On any thread. */
-    void (*done)(void *ctx);
+    void (*done)(void *ctx, bool safe); /* safe false: the store refused it */
     void *ctx;
 } BrokerMessage;
 

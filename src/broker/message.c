@@ -35,7 +35,7 @@ void ack_release(AckWait *w) {
         reactor_post(w->client->conn->reactor, &w->task);
         return;
     }
-    if (w->done) w->done(w->ctx);
+    if (w->done) w->done(w->ctx, !atomic_load(&w->failed));
     free(w);
 }
 

@@ -13,7 +13,7 @@ typedef struct AckWait {
     _Atomic bool failed; /* the store refused: it is not safe */
     Client *client;      /* NULL: an API call */
     uint64_t slot;       /* of the PUBACK; ACK_SLOT_NONE: of QoS 0, which is paid for instead (client_owe) */
-    void (*done)(void *ctx);
+    void (*done)(void *ctx, bool safe);
     void *ctx;
 } AckWait;
 
@@ -37,7 +37,7 @@ typedef struct Message {
     struct StoredBody *body; /* in this turn's store batch, shared by all its receivers; NULL so far */
     AckWait *wait;           /* NULL so far */
     Client *publisher;       /* who gets the PUBACK or is not read meanwhile; NULL: nobody or `done` */
-    void (*done)(void *ctx);
+    void (*done)(void *ctx, bool safe);
     void *ctx;
 } Message;
 

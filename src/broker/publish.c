@@ -198,7 +198,7 @@ void hub_publish(Shard *shard, Message *m) {
     if (m->wait)
         ack_release(m->wait);
     else if (m->done)
-        m->done(m->ctx);
+        m->done(m->ctx, true);
 }
 
 /* ------------------------------------------------------------------------------------------------ PUBLISH */

@@ -1,6 +1,7 @@
 /* A handler may run twice, so nothing is published by it: the messages wait in the call's outbox. */
 #include "services/publish.h"
 
+#include "api/op.h"
 #include "services/env.h"
 
 static void publish_now(Env *env, void *arg) {
@@ -13,8 +14,18 @@ void publish_message_after(Call *c, const BrokerMessage *message) {
     call_after(c, publish_now, m);
 }
 
-static void publish_released(void *ctx) {
-    call_release(ctx);
+static const ApiError NOT_SAFE = { .name = STR_INIT("InternalFailureException"),
+                                   .status = 500,
+                                   .message_member = STR_INIT("message") };
+
+/* On any thread, while the call waits: nothing but its failure is touched. */
+static void publish_released(void *ctx, bool safe) {
+    Call *c = ctx;
+    if (!safe) {
+        c->failure.error = &NOT_SAFE;
+        c->failure.message = S("The message was not stored for every persistent session: publish it again");
+    }
+    call_release(c);
 }
 
 static void publish_now_held(Env *env, void *arg) {
