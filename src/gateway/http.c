@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/json.h"
 #include "gateway/internal.h"
 
 /* One request at a time: its memory is the parser's until the answer is written, then the next is taken from what
@@ -95,7 +96,10 @@ static void upgrade_refused(Link *l, int status, const char *code, Str message) 
                        .headers_n = 2 };
     Arena arena = { 0 };
     l->keep_alive = false;
-    rs.body = str_format(&arena, "{\"message\":\"%.*s\"}", PS(message));
+    yyjson_mut_doc *doc = json_doc(&arena);
+    yyjson_mut_val *body = yyjson_mut_obj(doc);
+    json_add_str(doc, body, S("message"), message);
+    rs.body = json_write_mut(&arena, body);
     atomic_fetch_add(&l->gateway->counters.not_authenticated, 1);
     http_answer(l, &rs, false);
     arena_free(&arena);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/map.h"
 #include "identity/directory.h"
 #include "identity/issuer.h"
 #include "identity/key_ring.h"
@@ -143,6 +144,21 @@ static void open_reactors(Server *s) {
     for (size_t i = 0; i < s->reactors_n; i++) s->reactors[i] = reactor_new((int)i, &s->clock);
 }
 
+/* Who has an access key may have sessions and retained messages here. */
+static Err load_accounts(Server *s) {
+    Arena arena = { 0 };
+    AccessKey *keys;
+    Map seen = { 0 };
+    size_t n = keyring_list(s->env.keys, STR_NONE, &arena, &keys);
+    map_put(&seen, s->env.account, s);
+    Err e = broker_load_account(s->env.broker, s->env.account);
+    for (size_t i = 0; e == OK && i < n; i++)
+        if (!map_put(&seen, keys[i].account, s)) e = broker_load_account(s->env.broker, keys[i].account);
+    map_free(&seen);
+    arena_free(&arena);
+    return e;
+}
+
 static Err open_broker(Server *s) {
     BrokerOptions bo = { .limits = s->settings.limits,
                          .clock = &s->clock,
@@ -156,7 +172,7 @@ static Err open_broker(Server *s) {
                          .on_event = on_event,
                          .on_event_ctx = s };
     s->env.broker = broker_new(&bo, s->reactors, s->reactors_n);
-    return broker_load_account(s->env.broker, s->env.account);
+    return load_accounts(s);
 }
 
 enum { OTHER_FILES = 32 }; /* logs of the store, files of the server's own */

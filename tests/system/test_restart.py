@@ -10,6 +10,7 @@ from conftest import Fleet
 from support import wire
 from support.refused import connects
 from support.server import BINARY, Server, ServerFault
+from support.signed import presigned_path, send, websocket_wire
 
 pytestmark = pytest.mark.both
 
@@ -193,3 +194,21 @@ def test_ephemeral_leaves_nothing_behind(tmp_path, name):
     server.start()
     assert name not in {thing["thingName"] for thing in server.client("iot").list_things()["things"]}
     server.stop()
+
+
+def test_another_account_finds_its_session_and_retained_messages_again(own, again, name):
+    made = send(own, "POST", "/_starling/keys", json.dumps({"account": "210987654321"}).encode(), "starling").json()
+    key = made["accessKeyId"], made["secretAccessKey"]
+    kept = {"clean": False, "props": [(wire.SESSION_EXPIRY, 3600)]}
+    with websocket_wire(own, presigned_path(own, key=key)) as sub:
+        sub.connect(name, **kept)
+        assert sub.subscribe((f"{name}/q", 1)) == [1]
+    data = own.client("iot-data", *key)
+    data.publish(topic=f"{name}/q", payload=b"waits", qos=1)
+    data.publish(topic=f"{name}/r", payload=b"stays", qos=1, retain=True)
+    again()
+    with websocket_wire(own, presigned_path(own, key=key)) as sub:
+        assert sub.connect(name, **kept).session_present
+        assert sub.message().payload == b"waits"
+        assert sub.subscribe((f"{name}/r", 1)) == [1]
+        assert sub.message().payload == b"stays"

@@ -1,6 +1,7 @@
 """MQTT over WebSocket, let in by SigV4 in the query or by certificate."""
 import base64
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -47,6 +48,13 @@ def test_a_url_without_or_with_a_wrong_signature_is_refused_with_403(server, bre
     with pytest.raises(websocket.WebSocketBadStatusException) as caught:
         websocket_wire(server, break_it(presigned_path(server)))
     assert caught.value.status_code == 403
+
+
+def test_a_refusal_is_json_whatever_the_request_says(server):
+    path = presigned_path(server).replace("%2Faws4_request", "%22%2C%22a%22%3A%22")
+    with pytest.raises(websocket.WebSocketBadStatusException) as caught:
+        websocket_wire(server, path)
+    assert list(json.loads(caught.value.resp_body)) == ["message"]
 
 
 def test_an_unknown_key_is_refused(server):

@@ -12,17 +12,18 @@ typedef struct {
     Str method, path; /* ends in '/': an id follows */
     Str action;
     Err (*run)(Admin *a);
+    bool of_all; /* it shows what all accounts do: for the server's own alone */
 } Route;
 
 static const Route ROUTES[] = {
-    { STR_INIT("POST"), STR_INIT("/_starling/keys"), STR_INIT("starling:KeyCreate"), admin_key_create },
-    { STR_INIT("GET"), STR_INIT("/_starling/keys"), STR_INIT("starling:KeyList"), admin_key_list },
-    { STR_INIT("PUT"), STR_INIT("/_starling/keys/"), STR_INIT("starling:KeyUpdate"), admin_key_update },
-    { STR_INIT("DELETE"), STR_INIT("/_starling/keys/"), STR_INIT("starling:KeyDelete"), admin_key_delete },
-    { STR_INIT("POST"), STR_INIT("/_starling/policy/explain"), STR_INIT("starling:PolicyExplain"),
-      admin_policy_explain },
-    { STR_INIT("GET"), STR_INIT("/_starling/status"), STR_INIT("starling:Status"), admin_status },
-    { STR_INIT("GET"), STR_INIT("/_starling/logs"), STR_INIT("starling:Logs"), admin_logs },
+    { STR_INIT("POST"), STR_INIT("/_starling/keys"), STR_INIT("starling:KeyCreate"), admin_key_create, false },
+    { STR_INIT("GET"), STR_INIT("/_starling/keys"), STR_INIT("starling:KeyList"), admin_key_list, false },
+    { STR_INIT("PUT"), STR_INIT("/_starling/keys/"), STR_INIT("starling:KeyUpdate"), admin_key_update, false },
+    { STR_INIT("DELETE"), STR_INIT("/_starling/keys/"), STR_INIT("starling:KeyDelete"), admin_key_delete, false },
+    { STR_INIT("POST"), STR_INIT("/_starling/policy/explain"), STR_INIT("starling:PolicyExplain"), admin_policy_explain,
+      false },
+    { STR_INIT("GET"), STR_INIT("/_starling/status"), STR_INIT("starling:Status"), admin_status, true },
+    { STR_INIT("GET"), STR_INIT("/_starling/logs"), STR_INIT("starling:Logs"), admin_logs, true },
 };
 
 Err admin_answer(Admin *a, int status, yyjson_mut_doc *doc, yyjson_mut_val *body) {
@@ -48,6 +49,11 @@ Err admin_fail(Admin *a, int status, const char *code, const char *format, ...) 
     Str message = str_format_v(a->call->arena, format, args);
     va_end(args);
     return refuse(a, status, str_c(code), message);
+}
+
+bool admin_may_touch(const Admin *a, Str account) {
+    const Principal *p = a->call->principal;
+    return str_eq(account, p->account) || str_eq(p->account, a->call->env->account) || p->kind == PRINCIPAL_SERVICE;
 }
 
 Err admin_body(Admin *a, yyjson_val **out) {
@@ -88,6 +94,9 @@ Err admin_handle(Call *c, const AdminSource *source, const ApiRequest *rq, ApiRe
             return admin_fail(&a, 403, "AccessDeniedException", "only requests signed with an access key may do this");
         Err e = authorize_action(c, route->action, S("*"));
         if (e == ERR_API) return refuse(&a, 403, c->failure.error->name, c->failure.message);
+        if (e == OK && route->of_all && !admin_may_touch(&a, c->env->account))
+            return admin_fail(&a, 403, "AccessDeniedException", "%.*s is for the server's own account %.*s",
+                              PS(route->action), PS(c->env->account));
         return e == OK ? route->run(&a) : e;
     }
     return path_known ? admin_fail(&a, 405, "MethodNotAllowedException", "%.*s cannot be used on %.*s", PS(rq->method),

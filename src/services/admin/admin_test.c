@@ -142,6 +142,12 @@ static void another_account_keeps_to_itself(void **state) {
     fails(w, ask(w, p, "POST", "/_starling/keys", "", "{\"account\":\"123456789012\"}"), 403, "cannot make one");
     fails(w, ask(w, p, "GET", "/_starling/keys", "account=123456789012", ""), 403, "cannot see");
     fails(w, ask(w, p, "DELETE", path_of(w, w->admin_id), "", ""), 404, "there is no access key");
+    fails(w, ask(w, p, "GET", "/_starling/logs", "", ""), 403, "for the server's own account");
+    fails(w, ask(w, p, "GET", "/_starling/status", "", ""), 403, "for the server's own account");
+    const char *body = str_dup_c(
+        &w->arena, str_format(&w->arena, "{\"principal\":\"%.*s\",\"action\":\"Publish\",\"resource\":\"topic/a\"}",
+                              PS(w->admin_id)));
+    fails(w, ask(w, p, "POST", "/_starling/policy/explain", "", body), 404, "there is no access key");
     ApiResponse rs = ask(w, p, "GET", "/_starling/keys", "", "");
     assert_true(str_find_str(rs.body, id) != SIZE_MAX && str_find_str(rs.body, w->admin_id) == SIZE_MAX);
     principal_release(p);

@@ -33,8 +33,12 @@ static Err find_principal(Admin *a, Str name, PolicyBook *book, const Principal 
     bool key = str_starts(name, S("AKIA")) || str_starts(name, S("ASIA"));
     if (!key) return certificate_principal(a, name, book, out, status);
     *status = NULL;
-    *out = keyring_principal(a->call->env->keys, name);
-    if (*out) return OK;
+    const Principal *p = keyring_principal(a->call->env->keys, name);
+    if (p && admin_may_touch(a, p->account)) {
+        *out = p;
+        return OK;
+    }
+    principal_release((Principal *)(uintptr_t)p);
     return admin_fail(a, 404, "ResourceNotFoundException", "there is no access key %.*s", PS(str_sub(name, 0, 100)));
 }
 

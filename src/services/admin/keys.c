@@ -14,11 +14,6 @@ static void after_commit(Admin *a, Str id) {
     call_after(a->call, tell_ring, kept);
 }
 
-static bool may_touch(const Admin *a, Str account) {
-    const Principal *p = a->call->principal;
-    return str_eq(account, p->account) || str_eq(p->account, a->call->env->account) || p->kind == PRINCIPAL_SERVICE;
-}
-
 #define ALLOW_ALL                                                                                                      \
     "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"}]}"
 
@@ -38,7 +33,7 @@ Err admin_key_create(Admin *a) {
                       .expires_ms = INT64_MAX };
     if (access_key_check(&key, c->arena, &why) != OK)
         return admin_fail(a, 400, "InvalidRequestException", "%.*s", PS(why));
-    if (!may_touch(a, key.account))
+    if (!admin_may_touch(a, key.account))
         return admin_fail(a, 403, "AccessDeniedException", "a key of account %.*s cannot make one for account %.*s",
                           PS(c->principal->account), PS(key.account));
     access_key_generate(&key, c->rng, c->arena);
@@ -58,7 +53,7 @@ Err admin_key_list(Admin *a) {
     Call *c = a->call;
     Str account = admin_param(a, S("account"));
     if (!account.ptr && !str_eq(c->principal->account, c->env->account)) account = c->principal->account;
-    if (account.ptr && !may_touch(a, account))
+    if (account.ptr && !admin_may_touch(a, account))
         return admin_fail(a, 403, "AccessDeniedException", "a key of account %.*s cannot see those of account %.*s",
                           PS(c->principal->account), PS(account));
     AccessKey *keys;
@@ -84,7 +79,7 @@ static Err find(Admin *a, AccessKey *out) {
     Call *c = a->call;
     AccessKey key;
     Err e = access_key_get(c->txn, a->id, c->arena, &key);
-    if (e == ERR_NOT_FOUND || (e == OK && !may_touch(a, key.account)))
+    if (e == ERR_NOT_FOUND || (e == OK && !admin_may_touch(a, key.account)))
         return admin_fail(a, 404, "ResourceNotFoundException", "there is no access key %.*s",
                           PS(str_sub(a->id, 0, 100)));
     if (e == OK && str_eq(key.id, c->principal->id))

@@ -19,6 +19,7 @@ NODISCARD Err admin_fail(Admin *a, int status, const char *code, const char *for
 /* The body as an object. Errors: ERR_API, answered */
 NODISCARD Err admin_body(Admin *a, yyjson_val **out);
 Str admin_param(Admin *a, Str name); /* of the query; STR_NONE */
+bool admin_may_touch(const Admin *a, Str account);
 
 Err admin_key_create(Admin *a);
 Err admin_key_list(Admin *a);
