@@ -118,6 +118,9 @@ int command_serve(int argc, char **argv) {
                                  ? ": the data are damaged, restore them from a backup"
                                  : "";
         fprintf(stderr, "starling serve: %.*s%s\n", PS(why), advice);
+        server_abandon(s);
+        free(s);
+        arena_free(&arena);
         return 1;
     }
     server_run(s);

@@ -268,17 +268,12 @@ static void close_listeners(Task *task, Reactor *r) {
     gateway_close_listeners(((CloseTask *)task)->gateway);
 }
 
-void server_close(Server *s) {
-    upkeep_stop(s->upkeep);
-    CloseTask t = { .task.run = close_listeners, .gateway = s->gateway };
-    reactor_post(s->reactors[0], &t.task);
-    gateway_shut(s->gateway);
-    broker_shut(s->env.broker);
-    for (size_t i = 0; i < s->reactors_n; i++) reactor_stop(s->reactors[i]);
+/* What is there of it; the reactors do not run (any more). */
+static void free_parts(Server *s) {
     workers_stop(s->env.slow_workers);
     workers_stop(s->env.workers);
-    gateway_free(s->gateway);
-    broker_free(s->env.broker);
+    if (s->gateway) gateway_free(s->gateway);
+    if (s->env.broker) broker_free(s->env.broker);
     for (size_t i = 0; i < s->reactors_n; i++) reactor_free(s->reactors[i]);
     api_patterns_free(s->patterns);
     directory_close(s->env.directory);
@@ -288,4 +283,19 @@ void server_close(Server *s) {
     store_close(s->env.store);
     log_ring_free(s->log_lines);
     arena_free(&s->arena);
+}
+
+void server_abandon(Server *s) {
+    if (s->gateway) gateway_close_listeners(s->gateway);
+    free_parts(s);
+}
+
+void server_close(Server *s) {
+    upkeep_stop(s->upkeep);
+    CloseTask t = { .task.run = close_listeners, .gateway = s->gateway };
+    reactor_post(s->reactors[0], &t.task);
+    gateway_shut(s->gateway);
+    broker_shut(s->env.broker);
+    for (size_t i = 0; i < s->reactors_n; i++) reactor_stop(s->reactors[i]);
+    free_parts(s);
 }

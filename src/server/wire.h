@@ -32,6 +32,7 @@ typedef struct Server {
 NODISCARD Err server_open(Server *s, const Settings *settings, Str *why);
 void server_run(Server *s); /* starts the reactors */
 void server_close(Server *s);
+void server_abandon(Server *s); /* after server_open failed; what *why says is gone then */
 
 /* The server certificates as the issuer has them now, for new connections. Errors: *why says what is wrong */
 NODISCARD Err server_reload_tls(Server *s, Arena *arena, Str *why);
