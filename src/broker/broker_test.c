@@ -383,6 +383,41 @@ static void what_waits_is_bounded_in_bytes_too(void **state) {
     bed_free(b);
 }
 
+static void client_ids_without_a_session_are_remembered_within_a_limit(void **state) {
+    (void)state;
+    BrokerLimits limits = BROKER_LIMITS_AWS;
+    limits.ghosts_max = 5;
+    Bed *b = bed_new(1, 1, &limits);
+    for (int round = 0; round < 2; round++) { /* who comes back and leaves again counts once */
+        for (int i = 0; i < 10; i++) {
+            char id[16];
+            snprintf(id, sizeof id, "c%d", i);
+            peer_disconnect(peer_in(b, 0, MQTT_5, id, true));
+        }
+        bed_advance(b, 2000);
+        assert_int_equal(broker_figures(b->broker).sessions, 5);
+    }
+    bed_advance(b, 3700 * 1000);
+    assert_int_equal(broker_figures(b->broker).sessions, 0);
+    peer_disconnect(peer_in(b, 0, MQTT_5, "late", true));
+    bed_advance(b, 2000);
+    assert_int_equal(broker_figures(b->broker).sessions, 1);
+    bed_free(b);
+}
+
+static void timers_go_on_when_the_clock_went_back(void **state) {
+    (void)state;
+    Bed *b = bed_new(1, 1, NULL);
+    bed_advance(b, INT64_C(3000000) * 1000);
+    bed_advance(b, -INT64_C(3000000) * 1000);
+    Peer *p = peer_new(b, 0, MQTT_3_1_1);
+    bed_advance(b, 12 * 1000);
+    MqttFrame f;
+    assert_false(peer_next(p, &f)); /* no CONNECT in time */
+    peer_free(p);
+    bed_free(b);
+}
+
 static Err wait_for_lock(Job *job, Txn *txn) {
     (void)txn;
     pthread_mutex_t *lock = ((Errand *)((char *)job - offsetof(Errand, job)))->arg;
@@ -554,6 +589,8 @@ int main(void) {
         cmocka_unit_test(a_slow_reader_misses_qos_0_and_is_bounded),
         cmocka_unit_test(what_waits_for_a_session_that_is_not_kept_is_bounded),
         cmocka_unit_test(what_waits_is_bounded_in_bytes_too),
+        cmocka_unit_test(client_ids_without_a_session_are_remembered_within_a_limit),
+        cmocka_unit_test(timers_go_on_when_the_clock_went_back),
         cmocka_unit_test(what_a_client_asks_of_the_store_does_not_pile_up),
         cmocka_unit_test(a_will_that_was_forbidden_since_is_not_sent),
         cmocka_unit_test(a_publisher_beyond_its_receive_maximum_is_disconnected),

@@ -50,6 +50,7 @@ struct Shard {
     Client *clients; /* all of this shard */
     DelayedWill *wills;
     Departure *departures; /* sessions that left for another shard a moment ago */
+    size_t ghosts_n;       /* sessions of which only the client id is remembered */
     uint64_t pages_asked;  /* of stored messages; tells a page from one asked for before */
     /* counted without atomics, added to the hub's once a turn */
     uint64_t published_in, delivered, acks;

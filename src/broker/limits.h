@@ -19,6 +19,7 @@ typedef struct {
     size_t out_bytes_max;         /* beyond it the connection is closed */
     size_t queued_messages_max;   /* QoS 1 in memory, for a session that is not kept */
     size_t queued_bytes_max;      /* of them */
+    size_t ghosts_max;            /* client ids without a session that a reactor remembers */
     size_t share_group_bytes_max, share_groups_max, shares_per_group_max;
     size_t retained_per_account_max;
     /* rates: only with --aws-quotas */
@@ -50,6 +51,7 @@ typedef struct {
                      .out_bytes_max = 4 << 20,                                                                         \
                      .queued_messages_max = 1000,                                                                      \
                      .queued_bytes_max = 16 << 20,                                                                     \
+                     .ghosts_max = 50000,                                                                              \
                      .share_group_bytes_max = 128,                                                                     \
                      .share_groups_max = 100,                                                                          \
                      .shares_per_group_max = 100,                                                                      \

@@ -291,18 +291,28 @@ void session_free(Session *s) {
     free(s);
 }
 
+/* A client id that left no session behind is remembered for an hour, for its version number. Source: "Lifecycle
+ * events". Who connects under ever new names would fill the memory, so beyond a limit a new one is forgotten at once.
+ */
+enum { GHOST_S = 3600 };
+
+static void ghost(Shard *shard, Session *s, bool is) {
+    if (s->ghost == is) return;
+    s->ghost = is;
+    shard->ghosts_n += is ? 1 : SIZE_MAX;
+}
+
 /* Nobody has asked for it in its time: it is forgotten. */
 static void expired(Timer *t, Reactor *r) {
     Session *s = (Session *)((char *)t - offsetof(Session, expiry));
     Shard *shard = shard_of(r);
+    ghost(shard, s, false);
     session_clear(shard, s);
     pthread_mutex_lock(&s->space->sessions_lock);
     if (map_get(&s->space->sessions, s->client_id) == s) map_remove(&s->space->sessions, s->client_id);
     pthread_mutex_unlock(&s->space->sessions_lock);
     session_free(s);
 }
-
-enum { GHOST_S = 3600 }; /* a version number is kept an hour. Source: "Lifecycle events" */
 
 void session_away(Shard *shard, Session *s) {
     s->client = NULL;
@@ -319,7 +329,8 @@ void session_away(Shard *shard, Session *s) {
         touch_all(s); /* receive verdicts and share groups count who is online */
         session_save(shard, s, NULL, NULL);
     }
-    int64_t wait_s = keep ? s->expiry_s : GHOST_S;
+    ghost(shard, s, !keep);
+    int64_t wait_s = keep ? s->expiry_s : shard->ghosts_n <= shard->broker->o.limits.ghosts_max ? GHOST_S : 0;
     timer_arm(shard->reactor, &s->expiry, reactor_now_ms(shard->reactor) + wait_s * 1000);
 }
 
@@ -385,6 +396,7 @@ static void give(Take *t, Shard *here, Session *s) {
     timer_disarm(&s->expiry);
     if (s->client)
         client_leave(s->client, LEAVE_DUPLICATE, MQTT_SESSION_TAKEN_OVER, "another connection has its client id");
+    ghost(here, s, false);
     timer_disarm(&s->expiry);
     t->session = s;
     if (here == t->from) {

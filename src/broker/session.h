@@ -33,6 +33,7 @@ struct Session {
     _Atomic int shard_index;
     _Atomic bool online, kept; /* kept: persistent, in the store */
     bool moving;               /* between two shards */
+    bool ghost;                /* nothing but its version number; counted in its shard */
     Client *client;            /* NULL: away */
     MqttVersion version;
     uint32_t expiry_s;

@@ -112,7 +112,8 @@ static void measure(Reactor *r) {
 static void run_timers(Reactor *r) {
     int64_t now = reactor_now_ms(r), now_s = now / 1000;
     r->now_ms = now;
-    if (now_s - r->wheel_s > TIMER_BUCKETS) r->wheel_s = now_s - TIMER_BUCKETS; /* the clock jumped: each bucket once */
+    if (now_s - r->wheel_s > TIMER_BUCKETS || now_s < r->wheel_s)
+        r->wheel_s = now_s - TIMER_BUCKETS; /* the clock jumped, or went back: each bucket once */
     while (r->wheel_s < now_s) run_bucket(r, ++r->wheel_s, now);
 }
 

@@ -66,13 +66,16 @@ static void metrics(void *ctx, const ApiRequest *rq, Arena *arena, ApiResponse *
 
 /* ------------------------------------------------------------------------------------------------ --test only */
 
+#define AHEAD_MS_MAX INT64_C(3155760000000)
+
 /* POST {"ahead_ms": n}: the rules' time is n ahead of the real one; timers that are due by it fire at once. */
 static void move_clock(void *ctx, const ApiRequest *rq, Arena *arena, ApiResponse *rs) {
     Server *s = ctx;
     yyjson_val *v = NULL;
     if (json_read(arena, rq->body, false, &v, NULL) == OK) v = yyjson_obj_get(v, "ahead_ms");
-    if (!v || !yyjson_is_int(v) || yyjson_get_sint(v) < 0) {
-        answer(rs, 400, "application/json", S("{\"message\":\"expected {\\\"ahead_ms\\\": a number, 0 or more}\"}"));
+    if (!v || !yyjson_is_int(v) || yyjson_get_sint(v) < 0 || yyjson_get_sint(v) > AHEAD_MS_MAX) {
+        answer(rs, 400, "application/json",
+               S("{\"message\":\"expected {\\\"ahead_ms\\\": a number from 0 to 3155760000000, a hundred years}\"}"));
         return;
     }
     atomic_store(&s->clock.ahead_ms, yyjson_get_sint(v));

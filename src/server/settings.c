@@ -76,6 +76,7 @@ static const Setting TABLE[] = {
     LIMIT("out-bytes-max", SIZE, out_bytes_max, 1 << 30, ""),
     LIMIT("queued-messages-max", SIZE, queued_messages_max, 1 << 20, ""),
     LIMIT("queued-bytes-max", SIZE, queued_bytes_max, 1 << 30, ""),
+    LIMIT("ghosts-max", SIZE, ghosts_max, 1 << 30, ""),
     LIMIT("retained-per-account-max", SIZE, retained_per_account_max, 1 << 30, ""),
 };
 
