@@ -21,7 +21,6 @@ typedef struct {
     size_t queued_bytes_max;      /* of them */
     size_t ghosts_max;            /* client ids without a session that a reactor remembers */
     size_t share_group_bytes_max, share_groups_max, shares_per_group_max;
-    size_t retained_per_account_max;
     /* rates: only with --aws-quotas */
     bool rates;
     uint32_t publishes_per_s, connects_per_client_s;
@@ -55,7 +54,6 @@ typedef struct {
                      .share_group_bytes_max = 128,                                                                     \
                      .share_groups_max = 100,                                                                          \
                      .shares_per_group_max = 100,                                                                      \
-                     .retained_per_account_max = 500000,                                                               \
                      .rates = false,                                                                                   \
                      .publishes_per_s = 100,                                                                           \
                      .connects_per_client_s = 1 })

@@ -2,6 +2,7 @@
 #include <time.h>
 
 #include "base/json.h"
+#include "gateway/custom_auth.h"
 #include "gateway/internal.h"
 
 /* One request at a time: its memory is the parser's until the answer is written, then the next is taken from what
@@ -112,6 +113,10 @@ static Err upgrade_principal(Link *l, const HttpRequest *rq, Arena *arena, const
     if (!sigv4_present(&in) && l->principal) {
         *out = principal_retain(l->principal);
         return OK;
+    }
+    if (!sigv4_present(&in) && custom_auth_asked(&in)) {
+        *fault = custom_auth_missing();
+        return ERR_NOT_IMPLEMENTED;
     }
     const Principal *who;
     Err e = keyring_authenticate(l->gateway->o.env->keys, &in, real_ms(), arena, &sig, &who, fault);

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "api/error.h"
+#include "gateway/custom_auth.h"
 #include "gateway/internal.h"
 #include "identity/authorize.h"
 #include "services/sts/sts.h"
@@ -169,6 +170,9 @@ static Err authenticate(HttpCall *h, Str *signing) {
     if (!sigv4_present(rq) && l->principal && l->principal->kind == PRINCIPAL_CERTIFICATE) {
         h->principal = principal_retain(l->principal);
         *signing = STR_NONE;
+    } else if (!sigv4_present(rq) && custom_auth_asked(rq)) {
+        fault = custom_auth_missing();
+        return not_authenticated(h, &fault, STR_NONE);
     } else {
         Err e = keyring_authenticate(l->gateway->o.env->keys, rq, real_ms(), &h->arena, &sig, &h->principal, &fault);
         if (e != OK) return not_authenticated(h, &fault, sig.service);

@@ -177,9 +177,11 @@ static size_t front_input(Conn *c, uint8_t *bytes, size_t len) {
         c->handler = &HTTP_HANDLER;
         return http_input(c, bytes, len);
     }
-    log_line(l->gateway->o.log, LOG_WARN, "event=Connection ip=%.*s reason=%s first_byte=0x%02x",
-             PS(conn_address(&c->peer, ip)), mqtt ? "MQTT without a client certificate" : "neither MQTT nor HTTP",
-             bytes[0]);
+    const char *why = !mqtt                     ? "neither MQTT nor HTTP"
+                      : str_eq(alpn, S("mqtt")) ? "custom authorizers are not implemented yet"
+                                                : "MQTT without a client certificate";
+    log_line(l->gateway->o.log, LOG_WARN, "event=Connection ip=%.*s reason=\"%s\" first_byte=0x%02x",
+             PS(conn_address(&c->peer, ip)), why, bytes[0]);
     atomic_fetch_add(&l->gateway->counters.not_authenticated, 1);
     conn_close(c, CLOSE_BY_SERVER);
     return len;

@@ -77,7 +77,6 @@ static const Setting TABLE[] = {
     LIMIT("queued-messages-max", SIZE, queued_messages_max, 1 << 20, ""),
     LIMIT("queued-bytes-max", SIZE, queued_bytes_max, 1 << 30, ""),
     LIMIT("ghosts-max", SIZE, ghosts_max, 1 << 30, ""),
-    LIMIT("retained-per-account-max", SIZE, retained_per_account_max, 1 << 30, ""),
 };
 
 static const Setting *find(Str name) {

@@ -156,3 +156,17 @@ def test_a_chunked_body_is_put_together(server, anyone, connect, name):
                        + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
         assert stream.recv(4096).startswith(b"HTTP/1.1 200 ")
     assert sub.message().payload == b"abcde"
+
+
+def test_a_custom_authorizer_is_refused_by_name(server):
+    # Authorizers come later: nobody may take such a request for one without credentials.
+    for path, headers in (("/topics/t", {"x-amz-customauthorizer-name": "A"}),
+                          ("/topics/t?x-amz-customauthorizer-name=A&token=t", {}),
+                          ("/mqtt?x-amz-customauthorizer-name=A", {"Connection": "Upgrade", "Upgrade": "websocket",
+                                                                  "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "a" * 24,
+                                                                  "Sec-WebSocket-Protocol": "mqtt"})):
+        method = "GET" if path.startswith("/mqtt") else "POST"
+        answer = requests.request(method, f"{server.url}{path}", headers=headers, verify=server.ca_file, timeout=10)
+        assert answer.status_code == 501
+        assert answer.headers["x-amzn-ErrorType"] == "NotImplementedException"
+        assert "custom authorizers are not implemented" in answer.json()["message"]
