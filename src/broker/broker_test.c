@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "identity/policy_slot.h"
+
 enum { ROUNDS = 30 };
 
 static void a_message_reaches_all_subscribers_once_whatever_their_version_and_reactor(void **state) {
@@ -468,7 +470,7 @@ static void a_will_that_was_forbidden_since_is_not_sent(void **state) {
     Principal *device = principal_make_plain(BED_ACCOUNT, BED_REGION),
               *less = principal_make_plain(BED_ACCOUNT, BED_REGION);
     device->id = less->id = S("device");
-    less->policies_n = 0;
+    policy_slot_release(less->policies[--less->policies_n]);
     Peer *s = peer_in(b, 0, MQTT_5, "s", true);
     peer_subscribe(s, "will", 1);
     for (int forbidden = 0; forbidden < 2; forbidden++) {
@@ -524,7 +526,7 @@ static void a_changed_principal_is_judged_anew_and_a_revoked_one_ends(void **sta
     peer_publish(a, "t", "y", 1);
     peer_gets(c, "y", 1);
     Principal *none = principal_make_plain(BED_ACCOUNT, BED_REGION);
-    none->policies_n = 0;
+    policy_slot_release(none->policies[--none->policies_n]);
     broker_principal_changed(b->broker, BED_ACCOUNT, b->plain->id, none);
     bed_settle(b);
     peer_send_publish(a, (MqttPublish){ .topic = S("t"), .payload = S("z"), .qos = 1 });
