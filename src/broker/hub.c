@@ -51,6 +51,7 @@ Broker *broker_new(const BrokerOptions *options, Reactor **reactors, size_t n) {
 
 void broker_free(Broker *b) {
     for (size_t i = 0; i < b->shards_n; i++) {
+        store_ops_drop(b->shards[i]);
         routes_free(b->shards[i]);
         wills_free(b->shards[i]);
         departures_free(b->shards[i]);

@@ -13,19 +13,27 @@
  * another round. Keep-alive moves due_ms only and leaves the timer where it is: when its bucket comes up
  * too early it is put where it belongs. */
 
-static void wake_up(uv_async_t *async) {
-    Reactor *r = async->data;
+/* Runs what was posted so far; *stopping as it was then. False: there was nothing. */
+static bool run_posted(Reactor *r, bool *stopping) {
     pthread_mutex_lock(&r->lock);
     Task *task = r->posted;
+    bool any = task != NULL;
     r->posted = NULL;
     r->posted_tail = &r->posted;
-    bool stopping = r->stopping;
+    *stopping = r->stopping;
     pthread_mutex_unlock(&r->lock);
     while (task) {
         Task *next = task->next;
         task->run(task, r);
         task = next;
     }
+    return any;
+}
+
+static void wake_up(uv_async_t *async) {
+    Reactor *r = async->data;
+    bool stopping;
+    run_posted(r, &stopping);
     if (stopping) uv_stop(&r->loop);
 }
 
@@ -210,6 +218,11 @@ void reactor_stop(Reactor *r) {
     pthread_mutex_unlock(&r->lock);
     uv_async_send(&r->wake);
     pthread_join(r->thread, NULL);
+}
+
+bool reactor_drain(Reactor *r) {
+    bool stopping;
+    return run_posted(r, &stopping);
 }
 
 static void close_handle(uv_handle_t *h, void *arg) {

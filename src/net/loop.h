@@ -77,6 +77,8 @@ void reactor_start(Reactor *r);
 void reactor_post(Reactor *r, Task *task);
 /* Ends the thread after the tasks posted so far, and joins it. */
 void reactor_stop(Reactor *r);
+/* After reactor_stop: runs here what was posted since, so that nothing posted is lost. False: there was nothing. */
+bool reactor_drain(Reactor *r);
 void reactor_free(Reactor *r);
 
 /* Monotonic milliseconds that the test clock can move forward. */

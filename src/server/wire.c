@@ -272,6 +272,10 @@ static void close_listeners(Task *task, Reactor *r) {
 static void free_parts(Server *s) {
     workers_stop(s->env.slow_workers);
     workers_stop(s->env.workers);
+    for (bool any = true; any;) { /* what the workers told the reactors last */
+        any = false;
+        for (size_t i = 0; i < s->reactors_n; i++) any |= reactor_drain(s->reactors[i]);
+    }
     if (s->gateway) gateway_free(s->gateway);
     if (s->env.broker) broker_free(s->env.broker);
     for (size_t i = 0; i < s->reactors_n; i++) reactor_free(s->reactors[i]);
