@@ -3,10 +3,13 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/encode.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/reader.h"
 #include "base/rng.h"
@@ -163,6 +166,41 @@ static void json_says_what_is_wrong_and_keeps_numbers_raw(void **state) {
     arena_free(&a);
 }
 
+static size_t count_in(Str text, Str what) {
+    size_t n = 0;
+    for (size_t at; (at = str_find_str(text, what)) != SIZE_MAX; n++) text = str_from(text, at + what.len);
+    return n;
+}
+
+static void a_log_that_nobody_reads_holds_nobody_up(void **state) {
+    (void)state;
+    enum { LINES = 500, ROOM = 1 << 20 };
+    int fds[2];
+    _Atomic uint32_t lost = 0;
+    char *text = mem_new(ROOM);
+    assert_int_equal(pipe(fds), 0);
+    const Log log = { .fd = fds[1], .lost = &lost };
+    for (int i = 0; i < LINES; i++) log_line(&log, LOG_INFO, "line %1000d", i);
+    size_t kept = LINES - lost;
+    assert_in_range(kept, 1, LINES - 1);
+    assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+    size_t n = 0;
+    for (ssize_t got; (got = read(fds[0], text + n, ROOM - n)) > 0;) n += (size_t)got;
+    assert_int_equal(count_in((Str){ (uint8_t *)text, n }, S("INFO line")), kept);
+    log_line(&log, LOG_INFO, "again");
+    ssize_t last = read(fds[0], text, ROOM);
+    assert_true(last > 0);
+    Arena a = { 0 };
+    Str want = str_format(&a, "event=Log lost=%zu\n", LINES - kept);
+    assert_int_equal(count_in((Str){ (uint8_t *)text, (size_t)last }, want), 1);
+    assert_int_equal(count_in((Str){ (uint8_t *)text, (size_t)last }, S("INFO again\n")), 1);
+    assert_int_equal(lost, 0);
+    arena_free(&a);
+    close(fds[0]);
+    close(fds[1]);
+    free(text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_read_whole_or_refused),
@@ -172,6 +210,7 @@ int main(void) {
         cmocka_unit_test(a_reader_stays_bad_after_the_first_step_that_does_not_fit),
         cmocka_unit_test(a_writer_gives_back_what_a_reader_reads),
         cmocka_unit_test(an_arena_gives_aligned_zeroed_memory_that_does_not_overlap),
+        cmocka_unit_test(a_log_that_nobody_reads_holds_nobody_up),
         cmocka_unit_test(json_says_what_is_wrong_and_keeps_numbers_raw),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

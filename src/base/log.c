@@ -1,11 +1,28 @@
 #include "base/log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
+/* Whoever reads the lines may stall, and the threads that log serve connections: a line that would have to wait is
+ * not written. A pipe that polls as writable takes PIPE_BUF bytes, which is more than a line. */
+
 static const char *const NAMES[] = { "DEBUG", "INFO", "WARN", "ERROR" };
+
+static void write_or_lose(const Log *log, const char *line, size_t n) {
+    struct pollfd p = { .fd = log->fd, .events = POLLOUT };
+    if (poll(&p, 1, 0) != 1) {
+        if (log->lost) atomic_fetch_add(log->lost, 1);
+        return;
+    }
+    char told[64];
+    uint32_t lost = log->lost ? atomic_exchange(log->lost, 0) : 0;
+    int more = lost ? snprintf(told, sizeof told, "WARN event=Log lost=%u\n", lost) : 0;
+    if (more > 0 && write(log->fd, told, (size_t)more) < 0) return;
+    if (write(log->fd, line, n) < 0) return; /* nobody is left to be told */
+}
 
 void log_line(const Log *log, LogLevel level, const char *format, ...) {
     if (level < log->least) return;
@@ -27,7 +44,7 @@ void log_line(const Log *log, LogLevel level, const char *format, ...) {
         if ((uint8_t)line[i] < 0x20 || line[i] == 0x7F) line[i] = '?';
     line[n++] = '\n';
     if (log->also) log->also(log->also_ctx, (Str){ (const uint8_t *)line, n });
-    if (write(log->fd, line, n) < 0) return; /* nobody is left to be told */
+    write_or_lose(log, line, n);
 }
 
 Err log_level_parse(Str name, LogLevel *out) {

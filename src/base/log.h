@@ -2,13 +2,16 @@
  * Only gateway and server log; everybody else says what is wrong through its return. */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "base/str.h"
 
 typedef enum { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR } LogLevel;
 
 typedef struct {
     LogLevel least;                    /* lines below it are dropped */
-    int fd;                            /* where lines go; one write a line */
+    int fd;                            /* where lines go; one write a line, none while nobody takes them */
+    _Atomic uint32_t *lost;            /* how many were not written, told with the next that is; NULL: not counted */
     void (*also)(void *ctx, Str line); /* gets each line, too, on the thread that logs; NULL: nobody */
     void *also_ctx;
 } Log;

@@ -225,6 +225,7 @@ Err server_open(Server *s, const Settings *settings, Str *why) {
     *why = S("out of order");
     s->settings = *settings;
     s->log.fd = STDERR_FILENO;
+    s->log.lost = &s->log_lost;
     s->log_lines = log_ring_new(LOG_BYTES_KEPT);
     s->log.also = log_ring_add;
     s->log.also_ctx = s->log_lines;

@@ -13,6 +13,7 @@ typedef struct Server {
     Arena arena; /* lives as long as the server */
     Log log;
     LogRing *log_lines;
+    _Atomic uint32_t log_lost;
     Clock clock;
     Rng rng;
     Env env;
