@@ -248,7 +248,7 @@ static void moved(Conn *conn, void *ctx) {
     if (m->changes != atomic_load(&c->broker->principal_changes_begun)) /* one may have missed it on its way */
         client_leave(c, LEAVE_SERVER, 0, "its principal may have changed while it was moved");
     else
-        session_take(c->shard, c->space, c, c->client_id, got_session);
+        session_take(c->shard, c, got_session);
     client_release(c);
     free(m);
 }
@@ -257,8 +257,7 @@ static void move(Task *task, Reactor *r) {
     MoveTask *m = (MoveTask *)task;
     (void)r;
     if (m->client->state == CLIENT_GONE || conn_waiting(m->client->conn)) {
-        if (m->client->state != CLIENT_GONE)
-            session_take(m->client->shard, m->client->space, m->client, m->client->client_id, got_session);
+        if (m->client->state != CLIENT_GONE) session_take(m->client->shard, m->client, got_session);
         client_release(m->client);
         free(m);
         return;
@@ -315,7 +314,7 @@ bool client_connect(Client *c, Str body) {
     conn_pause(c->conn);
     Shard *to = choose(c);
     if (to == c->shard) {
-        session_take(c->shard, c->space, c, c->client_id, got_session);
+        session_take(c->shard, c, got_session);
     } else { /* from a task of its own: this turn still reads from the connection */
         MoveTask *m = mem_new(sizeof *m);
         *m = (MoveTask){ .task.run = move, .client = c, .to = to };

@@ -100,10 +100,6 @@ void route_refresh(Shard *shard, Route *r) {
     fill(shard, r);
 }
 
-static Str key_of(const Route *r) {
-    return r->topic;
-}
-
 static Route *route_new(Shard *shard, Space *space, Str topic) {
     Route *r = mem_new(sizeof *r + topic.len);
     memcpy(r + 1, topic.ptr, topic.len);
@@ -150,6 +146,6 @@ Route *route_find(Shard *shard, Space *space, Str topic) {
     }
     r = route_new(shard, space, topic);
     r->next = first;
-    map_put(&shard->routes, key_of(r), r);
+    map_put(&shard->routes, r->topic, r);
     return r;
 }

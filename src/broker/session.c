@@ -430,8 +430,7 @@ static void take(Take *t, Shard *here) {
     reactor_post(here->broker->shards[owner]->reactor, &t->task);
 }
 
-void session_take(Shard *shard, Space *space, Client *client, Str client_id, SessionGotFn *got) {
-    (void)space, (void)client_id;
+void session_take(Shard *shard, Client *client, SessionGotFn *got) {
     Take *t = mem_new(sizeof *t);
     *t = (Take){ .from = shard, .client = client, .got = got };
     client_retain(client);

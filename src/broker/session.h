@@ -65,7 +65,7 @@ struct Session {
 /* The session of this client id in the space of its account; made when there is none. Runs `got` on the shard's
  * thread once the session is the shard's and no other connection has it (a former one is told to go). */
 typedef void SessionGotFn(Client *client, Session *session);
-void session_take(Shard *shard, Space *space, Client *client, Str client_id, SessionGotFn *got);
+void session_take(Shard *shard, Client *client, SessionGotFn *got);
 
 /* The session of this client id when it is this shard's, else NULL. */
 Session *session_here(Shard *shard, Space *space, Str client_id);

@@ -399,14 +399,6 @@ Str tls_server_name(const Conn *c) {
     return c->ssl ? str_c(SSL_get_servername(c->ssl, TLSEXT_NAMETYPE_host_name)) : STR_NONE;
 }
 
-const char *tls_version(const Conn *c) {
-    return c->ssl ? SSL_get_version(c->ssl) : "none";
-}
-
-bool tls_resumed(const Conn *c) {
-    return c->ssl && SSL_session_reused(c->ssl);
-}
-
 static Str der_of(X509 *x, Arena *arena) {
     int n = i2d_X509(x, NULL);
     if (n <= 0) return STR_NONE;

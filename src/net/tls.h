@@ -31,9 +31,7 @@ SSL *tls_accept(TlsServer *s);
 /* After the handshake. */
 Str tls_alpn(const Conn *c);        /* STR_NONE: none agreed */
 Str tls_server_name(const Conn *c); /* SNI; STR_NONE: none sent */
-const char *tls_version(const Conn *c);
-bool tls_resumed(const Conn *c);
-void tls_forget(Conn *c); /* its session cannot be resumed */
+void tls_forget(Conn *c);           /* its session cannot be resumed */
 /* The client's certificate and what it sent behind it, each as DER, in the arena; n = 0 when it sent none. */
 typedef struct {
     const Str *der;
