@@ -81,11 +81,16 @@ void timer_disarm(Timer *t) {
     t->next = t->prev = NULL;
 }
 
+/* Seconds since the machine started go below zero where a clock goes back further than that. */
+static Timer *bucket_of(Reactor *r, int64_t second) {
+    return &r->wheel[(uint64_t)second % TIMER_BUCKETS];
+}
+
 void timer_arm(Reactor *r, Timer *t, int64_t due_ms) {
     t->due_ms = due_ms;
     int64_t due_s = due_ms / 1000 + 1; /* never early */
     if (due_s <= r->wheel_s) due_s = r->wheel_s + 1;
-    Timer *head = &r->wheel[due_s % TIMER_BUCKETS];
+    Timer *head = bucket_of(r, due_s);
     timer_disarm(t);
     t->next = head;
     t->prev = head->prev;
@@ -94,7 +99,7 @@ void timer_arm(Reactor *r, Timer *t, int64_t due_ms) {
 }
 
 static void run_bucket(Reactor *r, int64_t second, int64_t now_ms) {
-    Timer *head = &r->wheel[second % TIMER_BUCKETS], due;
+    Timer *head = bucket_of(r, second), due;
     if (head->next == head) return;
     due = *head; /* a list of its own: firing may arm timers in this bucket again */
     due.next->prev = &due;
