@@ -30,15 +30,15 @@ void client_put_writer(Client *c, const Writer *w) {
 
 enum { COPY_BYTES_MAX = 512 }; /* below it a copy is cheaper than a segment */
 
-void client_put_message(Client *c, Form *form, uint16_t packet_id, bool retain, bool last) {
+void client_put_message(Client *c, Form *form, uint16_t packet_id, uint8_t bits, bool last) {
     frame_begin(c, form->len);
-    if (packet_id == 0 && !retain) {
+    if (packet_id == 0 && !bits) {
         conn_put_ref(c->conn, form->bytes, form->len);
         return;
     }
     uint8_t *to = form->bytes;
     size_t copied = packet_id ? form->id_at + 2 : 1;
-    if (last && !retain) {
+    if (last && !bits) {
         conn_put_ref(c->conn, to, form->len);
     } else {
         if (form->len <= COPY_BYTES_MAX) copied = form->len;
@@ -46,7 +46,7 @@ void client_put_message(Client *c, Form *form, uint16_t packet_id, bool retain, 
         memcpy(to, form->bytes, copied);
         if (copied < form->len) conn_put_ref(c->conn, form->bytes + copied, form->len - copied);
     }
-    if (retain) to[0] |= 1;
+    if (bits) to[0] |= bits;
     if (packet_id) {
         to[form->id_at] = (uint8_t)(packet_id >> 8);
         to[form->id_at + 1] = (uint8_t)packet_id;

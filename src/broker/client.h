@@ -96,8 +96,10 @@ bool client_may(Client *c, const char *action, const char *resource_kind, Str re
 /* One packet, with a frame around it on a WebSocket. */
 void client_put(Client *c, const uint8_t *bytes, size_t len);
 void client_put_writer(Client *c, const Writer *w);
-/* A message with this packet id (0: QoS 0). `last`: the form's bytes may be changed in place. */
-void client_put_message(Client *c, Form *form, uint16_t packet_id, bool retain, bool last);
+/* A message with this packet id (0: QoS 0). bits: MESSAGE_RETAIN, MESSAGE_DUP. `last`: the form's bytes may be changed
+ * in place. */
+enum { MESSAGE_RETAIN = 1, MESSAGE_DUP = 8 }; /* of the fixed header */
+void client_put_message(Client *c, Form *form, uint16_t packet_id, uint8_t bits, bool last);
 
 /* The verbs. Each returns false when the connection is closing. */
 bool client_connect(Client *c, Str body);

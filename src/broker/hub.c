@@ -225,7 +225,8 @@ static void restore(Broker *b, Space *space, const SessionRecord *row, int64_t n
     s->expiry_s = (uint32_t)row->expiry_s;
     enum { BEYOND = 1 << 30 }; /* more than it can have stored since the record was written */
     uint64_t past = (uint64_t)row->next_sequence + BEYOND;
-    if (s->next_seq < past) s->next_seq = past; /* the system's clock went back */
+    if (s->next_seq < past) s->next_seq = past;                                  /* the system's clock went back */
+    s->tried_seq = row->connected ? s->next_seq : (uint64_t)row->tried_sequence; /* a crash: maybe all of them */
     s->presence = (uint32_t)row->version_number;
     s->connected_ms = row->connected_ms;
     s->disconnected_ms = row->connected ? now_ms : row->disconnected_ms; /* cut off with the server */

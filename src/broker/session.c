@@ -78,7 +78,7 @@ static void window_clear(Session *s) {
     s->inflight_n = s->inflight_cap = 0;
 }
 
-static void waiting_add(Shard *shard, Session *s, const Message *m) {
+static void waiting_add(Shard *shard, Session *s, const Message *m, bool retain) {
     const BrokerLimits *l = &shard->broker->o.limits;
     size_t bytes = sizeof(Waiting) + m->topic.len + m->payload.len + m->props.len;
     if (s->waiting_n >= l->queued_messages_max || s->waiting_bytes + bytes > l->queued_bytes_max) {
@@ -87,6 +87,7 @@ static void waiting_add(Shard *shard, Session *s, const Message *m) {
     }
     Waiting *w = mem_new(bytes);
     w->bytes = bytes;
+    w->retain = retain;
     uint8_t *at = w->data;
     const Str parts[] = { m->topic, m->payload, m->props };
     Str *to[] = { &w->topic, &w->payload, &w->props };
@@ -123,14 +124,14 @@ static bool output_full(Shard *shard, const Session *s) {
     return true;
 }
 
-static void transmit(Shard *shard, Session *s, Message *m, uint8_t qos, uint16_t id, bool retain, bool last) {
+static void transmit(Shard *shard, Session *s, Message *m, uint8_t qos, uint16_t id, uint8_t bits, bool last) {
     Client *c = s->client;
     Form *f = message_form(m, shard, c->version, qos);
     if (c->packet_bytes_max && f->len > c->packet_bytes_max) { /* [MQTT-3.1.2-25]: as if it had been delivered */
         if (id) session_acked(shard, s, id);
         return;
     }
-    client_put_message(c, f, id, retain, last);
+    client_put_message(c, f, id, bits, last);
     shard->delivered++;
 }
 
@@ -140,7 +141,7 @@ static void deliver_qos1(Shard *shard, Session *s, Message *m, bool retain, bool
     if (!s->client && !kept) return;
     if (kept) {
         entry.seq = s->next_seq++;
-        entry.op = store_message(shard, s, m, entry.seq);
+        entry.op = store_message(shard, s, m, entry.seq, retain);
     }
     bool later = !receiver(s) || s->backlog || s->waiting || window_full(s) || output_full(shard, s);
     if (later) {
@@ -149,7 +150,7 @@ static void deliver_qos1(Shard *shard, Session *s, Message *m, bool retain, bool
             s->backlog = s->client != NULL;
             count(&shard->broker->counters.queued);
         } else {
-            waiting_add(shard, s, m);
+            waiting_add(shard, s, m, retain);
         }
         return;
     }
@@ -157,7 +158,7 @@ static void deliver_qos1(Shard *shard, Session *s, Message *m, bool retain, bool
     f->seq = entry.seq;
     f->op = entry.op;
     if (kept) s->sent_seq = entry.seq;
-    transmit(shard, s, m, 1, f->packet_id, retain, last);
+    transmit(shard, s, m, 1, f->packet_id, retain ? MESSAGE_RETAIN : 0, last);
 }
 
 void session_deliver(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain, bool last) {
@@ -170,18 +171,18 @@ void session_deliver(Shard *shard, Session *s, Message *m, uint8_t qos, bool ret
         count(&shard->broker->counters.dropped_slow);
         return;
     }
-    transmit(shard, s, m, 0, 0, retain, last);
+    transmit(shard, s, m, 0, 0, retain ? MESSAGE_RETAIN : 0, last);
 }
 
 bool session_send_direct(Shard *shard, Session *s, Message *m, Confirm *confirm) {
     if (!m->qos) {
-        transmit(shard, s, m, 0, 0, false, true);
+        transmit(shard, s, m, 0, 0, 0, true);
         return true;
     }
     if (window_full(s)) return false;
     Inflight *f = window_take(s);
     f->confirm = confirm;
-    transmit(shard, s, m, 1, f->packet_id, false, true);
+    transmit(shard, s, m, 1, f->packet_id, 0, true);
     return true;
 }
 
@@ -215,7 +216,9 @@ static void send_item(Shard *shard, Session *s, const StoredItem *item) {
     }
     Inflight *f = window_take(s);
     f->seq = item->seq;
-    transmit(shard, s, &m, 1, f->packet_id, false, true);
+    bool again = item->seq && item->seq <= s->tried_seq; /* [MQTT-3.3.1-1] */
+    uint8_t bits = (item->retain ? MESSAGE_RETAIN : 0) | (again ? MESSAGE_DUP : 0);
+    transmit(shard, s, &m, 1, f->packet_id, bits, true);
 }
 
 static void page_read(Shard *shard, Session *s, const StoredPage *page, Err e) {
@@ -245,7 +248,7 @@ void session_pump(Shard *shard, Session *s) {
         s->waiting = w->next;
         s->waiting_n--;
         s->waiting_bytes -= w->bytes;
-        StoredItem item = { 0, w->topic, w->payload, w->props, w->has_expiry, w->expires_ms };
+        StoredItem item = { 0, w->topic, w->payload, w->props, w->retain, w->has_expiry, w->expires_ms };
         send_item(shard, s, &item);
         free(w);
     }
@@ -275,7 +278,7 @@ void session_clear(Shard *shard, Session *s) {
     window_clear(s);
     waiting_clear(s);
     if (atomic_exchange(&s->kept, false)) store_session_erase(shard, s);
-    s->sent_seq = 0;
+    s->sent_seq = s->tried_seq = 0;
     s->backlog = false;
 }
 
@@ -316,6 +319,7 @@ static void expired(Timer *t, Reactor *r) {
 
 void session_away(Shard *shard, Session *s) {
     s->client = NULL;
+    if (s->tried_seq < s->sent_seq) s->tried_seq = s->sent_seq;
     atomic_store(&s->online, false);
     window_clear(s);
     waiting_clear(s);

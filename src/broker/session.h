@@ -21,7 +21,7 @@ typedef struct {
 typedef struct Waiting {
     struct Waiting *next;
     Str topic, payload, props;
-    bool has_expiry;
+    bool retain, has_expiry;
     int64_t expires_ms;
     size_t bytes; /* all of it */
     uint8_t data[];
@@ -47,11 +47,12 @@ struct Session {
     Waiting *waiting, **waiting_tail;
     size_t waiting_n, waiting_bytes;
     /* the stored queue of a kept session */
-    uint64_t next_seq; /* of the next message stored */
-    uint64_t sent_seq; /* up to here it was read and sent in this connection */
-    uint64_t read_seq; /* next_seq when the page was asked for */
-    bool backlog;      /* messages in the store come first: new ones go behind them */
-    uint64_t reading;  /* which page is on its way; 0: none */
+    uint64_t next_seq;  /* of the next message stored */
+    uint64_t sent_seq;  /* up to here it was read and sent in this connection */
+    uint64_t tried_seq; /* the same of former connections: what is sent again is marked */
+    uint64_t read_seq;  /* next_seq when the page was asked for */
+    bool backlog;       /* messages in the store come first: new ones go behind them */
+    uint64_t reading;   /* which page is on its way; 0: none */
     /* for GetConnection, and while away */
     Timer expiry;
     Shard *expiry_shard;

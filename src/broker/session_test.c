@@ -78,6 +78,7 @@ static void what_came_while_it_was_away_is_there_in_order(void **state) {
 
 static void what_it_did_not_acknowledge_comes_again(void **state) {
     (void)state;
+    char text[12];
     Bed *b = bed_new(1, 1, NULL);
     Peer *p = peer_in(b, 0, MQTT_3_1_1, "publisher", true), *s = peer_in(b, 0, MQTT_5, "s", false);
     peer_subscribe(s, "t", 1);
@@ -88,8 +89,15 @@ static void what_it_did_not_acknowledge_comes_again(void **state) {
     }
     peer_sync(s);
     peer_free(s);
+    publish_numbers(p, "t", 10, 11);
     s = peer_in(b, 0, MQTT_5, "s", false);
-    for (int i = 0; i < 10; i += 2) gets_numbers(s, i, i + 1);
+    for (int i = 0; i <= 10; i += 2) {
+        MqttPublish m = peer_message(s);
+        number(text, i);
+        assert_true(str_eq(m.payload, str_c(text)));
+        assert_int_equal(m.dup, i < 10); /* [MQTT-3.3.1-1] */
+        peer_ack(s, m.packet_id);
+    }
     peer_gets_nothing(s);
     peer_disconnect(s);
     s = peer_in(b, 0, MQTT_5, "s", false);
@@ -106,6 +114,29 @@ static Peer *connect_window(Bed *b, size_t reactor, const char *id, bool clean, 
     c.props.receive_max = window;
     peer_connect_with(s, &c);
     return s;
+}
+
+/* [MQTT-3.3.1-13]: also of what waited for it, in the store or in memory. */
+static void what_waits_keeps_its_retain_flag(void **state) {
+    (void)state;
+    Bed *b = bed_new(1, 1, NULL);
+    Peer *p = peer_in(b, 0, MQTT_3_1_1, "publisher", true);
+    for (int clean = 0; clean < 2; clean++) {
+        Peer *s = connect_window(b, 0, "s", clean, 1);
+        Str topic = clean ? S("t") : S("u"); /* no retained message is there yet */
+        peer_subscribe_with(s, &(MqttSubscription){ .filter = topic, .qos = 1, .retain_as_published = true });
+        for (int i = 0; i < 4; i++)
+            peer_send_publish(p, (MqttPublish){ .topic = topic, .payload = S("x"), .qos = 1, .retain = i % 2 });
+        peer_sync(p);
+        for (int i = 0; i < 4; i++) {
+            MqttPublish m = peer_message(s);
+            assert_int_equal(m.retain, i % 2);
+            peer_ack(s, m.packet_id);
+        }
+        peer_free(s);
+    }
+    peer_free(p);
+    bed_free(b);
 }
 
 static void no_more_is_under_way_than_the_receive_maximum(void **state) {
@@ -419,6 +450,7 @@ int main(void) {
         cmocka_unit_test(a_clean_session_is_forgotten_and_a_kept_one_is_present),
         cmocka_unit_test(what_came_while_it_was_away_is_there_in_order),
         cmocka_unit_test(what_it_did_not_acknowledge_comes_again),
+        cmocka_unit_test(what_waits_keeps_its_retain_flag),
         cmocka_unit_test(no_more_is_under_way_than_the_receive_maximum),
         cmocka_unit_test(messages_survive_that_its_connection_is_taken_over_again_and_again),
         cmocka_unit_test(a_second_connection_ends_the_first),

@@ -106,6 +106,7 @@ typedef struct StoredBody {
 struct MessageOp {
     StoreOp op;
     int refs;
+    bool retain;
     bool told; /* the batch is over: `body` is gone */
     Tenant tenant;
     Str client_id;
@@ -135,7 +136,7 @@ static Err message_run(StoreOp *op, Txn *txn, Arena *scratch) {
     bool shared = body->receivers > 1;
     if (!mine && !shared) return OK;
     SessionMessageRecord r = {
-        .client_id = m->client_id, .sequence = m->seq, .qos = 1, .expires_ms = body->expires_ms
+        .client_id = m->client_id, .sequence = m->seq, .qos = 1, .retain = m->retain, .expires_ms = body->expires_ms
     };
     if (shared) {
         Err e = write_body(m, txn); /* the same each time */
@@ -171,7 +172,7 @@ static StoredBody *body_of(Shard *shard, Message *m, Arena *arena) {
     return b;
 }
 
-MessageOp *store_message(Shard *shard, Session *s, Message *m, uint64_t seq) {
+MessageOp *store_message(Shard *shard, Session *s, Message *m, uint64_t seq, bool retain) {
     Arena *arena = &batch(shard)->arena;
     MessageOp *op = mem_new(sizeof *op);
     op->op = (StoreOp){ .run = message_run, .done = message_done };
@@ -179,6 +180,7 @@ MessageOp *store_message(Shard *shard, Session *s, Message *m, uint64_t seq) {
     op->tenant = tenant_of(shard->broker, s->space);
     op->client_id = str_dup(arena, s->client_id);
     op->seq = (int64_t)seq;
+    op->retain = retain;
     op->body = body_of(shard, m, arena);
     op->body->receivers++;
     op->wait = m->publisher || m->done || m->wait ? message_hold(m) : NULL;
@@ -254,7 +256,7 @@ typedef struct {
 
 static Err read_item(ReadOp *r, const SessionMessageRecord *row, Txn *txn, Arena *scratch) {
     StoredItem *item = &r->page.items[r->page.n];
-    *item = (StoredItem){ (uint64_t)row->sequence, row->topic,     row->payload, row->props,
+    *item = (StoredItem){ (uint64_t)row->sequence, row->topic,     row->payload, row->props, row->retain,
                           row->expires_ms != 0,    row->expires_ms };
     if (row->message_id) {
         StoredMessageRecord body;
@@ -369,6 +371,7 @@ void store_session(Shard *shard, Session *s, StoreOpDone *done, void *ctx) {
                                   .subscriptions = encode_subs(s, arena),
                                   .expires_ms = online ? 0 : s->disconnected_ms + (int64_t)s->expiry_s * 1000,
                                   .next_sequence = (int64_t)s->next_seq,
+                                  .tried_sequence = (int64_t)s->tried_seq,
                                   .version_number = s->presence };
     store_op_add(shard, &op->op);
 }

@@ -24,7 +24,7 @@ void store_ops_submit(Shard *shard);
 void store_ops_drop(Shard *shard); /* when the broker ends: nobody would run them */
 
 /* Puts m behind what session s has stored. The message's AckWait is held until it is synced. */
-MessageOp *store_message(Shard *shard, Session *s, Message *m, uint64_t seq);
+MessageOp *store_message(Shard *shard, Session *s, Message *m, uint64_t seq, bool retain);
 /* The subscriber has it: it need not be written, or it is deleted. op may be NULL. */
 void store_message_acked(Shard *shard, Session *s, uint64_t seq, MessageOp *op);
 void store_message_forget(MessageOp *op); /* accepts NULL */
@@ -33,7 +33,7 @@ void store_message_forget(MessageOp *op); /* accepts NULL */
 typedef struct {
     uint64_t seq;
     Str topic, payload, props;
-    bool has_expiry;
+    bool retain, has_expiry;
     int64_t expires_ms;
 } StoredItem;
 typedef struct {
