@@ -62,7 +62,8 @@ typedef struct {
     /* On whose behalf: a topic that is a service's is carried out by it, with this principal's name; NULL: nobody's,
      * and no service is asked. Retained while it is needed. */
     const Principal *principal;
-    Str source_ip; /* with a principal */
+    Str source_ip;       /* with a principal */
+    uint32_t rule_depth; /* how many rules passed it on so far */
     /* QoS 1, may be NULL: once every session that is kept has it. On any thread. */
     void (*done)(void *ctx, bool safe); /* safe false: the store refused it */
     void *ctx;
