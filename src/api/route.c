@@ -140,6 +140,7 @@ static Err search(const ApiService *s, Str method, Str path, Str query, bool loo
         Fit f;
         if (!str_eq(first_word(o->path), word)) break;
         if (!path_fits(o, path, loose, &f) || !query_fits(o->query, query)) continue;
+        f.literals += o->query.len > 0; /* GET /layers?find=LayerVersion over GET /layers */
         if (!str_eq(o->method, method)) {
             if (e == ERR_NOT_FOUND) e = ERR_INVALID;
             continue;

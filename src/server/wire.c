@@ -10,6 +10,7 @@
 #include "identity/issuer.h"
 #include "identity/key_ring.h"
 #include "server/upkeep.h"
+#include "services/lambda/lambda.h"
 #include "services/shadow/topic.h"
 
 /* ------------------------------------------------------------------------------------------------ upward */
@@ -159,6 +160,11 @@ static Err load_accounts(Server *s) {
     return e;
 }
 
+static void open_functions(Server *s) {
+    s->lambda = lambda_open(&(LambdaOptions){ .env = &s->env });
+    s->env.functions = lambda_functions(s->lambda);
+}
+
 static Err open_broker(Server *s) {
     BrokerOptions bo = { .limits = s->settings.limits,
                          .clock = &s->clock,
@@ -245,6 +251,7 @@ Err server_open(Server *s, const Settings *settings, Str *why) {
     if (e == OK) e = open_identity(s, why);
     if (e == OK) e = open_tls(s, why);
     if (e == OK) open_reactors(s);
+    if (e == OK) open_functions(s);
     if (e == OK) {
         e = open_broker(s);
         if (e != OK) *why = str_format(&s->arena, "the sessions in the store cannot be read: %s", err_name(e));
@@ -280,6 +287,7 @@ static void free_parts(Server *s) {
     if (s->gateway) gateway_free(s->gateway);
     if (s->env.broker) broker_free(s->env.broker);
     for (size_t i = 0; i < s->reactors_n; i++) reactor_free(s->reactors[i]);
+    lambda_close(s->lambda);
     api_patterns_free(s->patterns);
     directory_close(s->env.directory);
     keyring_close(s->env.keys);

@@ -22,6 +22,7 @@ typedef struct Server {
     TlsServer *tls;
     ApiPatterns *patterns;
     Gateway *gateway;
+    struct Lambda *lambda;
     struct Upkeep *upkeep;
     Str names[2]; /* that --require-sni takes */
     AdminSource admin;

@@ -10,6 +10,7 @@ typedef struct Directory Directory; /* identity/directory.h */
 typedef struct KeyRing KeyRing;     /* identity/key_ring.h */
 typedef struct Issuer Issuer;       /* identity/issuer.h: the server's CAs */
 typedef struct Broker Broker;       /* broker/broker.h */
+typedef struct Functions Functions; /* api/function.h */
 
 typedef struct Env {
     Store *store;
@@ -20,7 +21,8 @@ typedef struct Env {
     KeyRing *keys;
     Issuer *issuer;
     Broker *broker;
-    Str account, region; /* the default ones */
-    Str endpoint;        /* host, or host:port where --https-port is not 443 (DescribeEndpoint) */
+    Functions *functions; /* who calls code that AWS would run in Lambda; NULL: in tests without it */
+    Str account, region;  /* the default ones */
+    Str endpoint;         /* host, or host:port where --https-port is not 443 (DescribeEndpoint) */
     Str data_dir;
 } Env;
