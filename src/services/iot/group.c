@@ -1,6 +1,6 @@
 /* A group keeps its parent's name; children and members are found along indexes. Trees are shallow (7 levels) and
  * a thing is in few groups (10), so ancestors are walked, never stored. */
-#include "services/iot/group.h"
+#include "services/iot/event.h"
 
 Err group_path(Call *c, const ThingGroupRecord *group, GroupPath *out) {
     GroupPath path = { 0 };
@@ -111,15 +111,22 @@ Err member_add(Call *c, Str thing, const ThingGroupRecord *group) {
     if (e == OK) e = groups_of(c, thing, &in);
     if (e == OK) e = check_room(c, thing, group, &in, &already);
     if (e != OK || already) return e;
-    GroupMemberRecord m = { .thing_group_name = group->thing_group_name, .thing_name = thing, .created_ms = c->now_ms };
+    GroupMemberRecord m = { .thing_group_name = group->thing_group_name,
+                            .thing_name = thing,
+                            .created_ms = c->now_ms,
+                            .membership_id = rng_uuid(c->rng, c->arena) };
     e = group_member_record_put(c->txn, call_tenant(c), &m);
+    if (e == OK) e = event_membership(c, &m, true);
     if (e == OK) registry_thing_changed(c, thing);
     return e;
 }
 
 Err member_remove(Call *c, Str thing, Str group) {
-    Err e = group_member_record_delete(c->txn, call_tenant(c), group, thing);
+    GroupMemberRecord m;
+    Err e = group_member_record_get(c->txn, call_tenant(c), group, thing, c->arena, &m);
     if (e == ERR_NOT_FOUND) return OK;
+    if (e == OK) e = event_membership(c, &m, false);
+    if (e == OK) e = group_member_record_delete(c->txn, call_tenant(c), group, thing);
     if (e == OK) registry_thing_changed(c, thing);
     return e;
 }

@@ -1,6 +1,7 @@
 /* Things: create, describe, update, delete. A handler that relies on what other records say of a thing (nobody is
  * attached, its type is not deleted) locks the key that the others lock, too.
  * Source: botocore's iot model; AWS IoT developer guide, "Managing devices with AWS IoT" */
+#include "services/iot/event.h"
 #include "services/iot/group.h"
 #include "services/iot/registry.h"
 
@@ -19,6 +20,13 @@ static IotCreateThingOut created(Call *c, const ThingRecord *t) {
     return (IotCreateThingOut){ .thing_name = t->thing_name,
                                 .thing_arn = thing_arn(c, t->thing_name),
                                 .thing_id = t->thing_id };
+}
+
+static Err type_events(Call *c, const ThingRecord *t, Str before, Str now) {
+    Err e = OK;
+    if (str_eq(before, now)) return OK;
+    if (before.ptr) e = event_type_association(c, t, before, false);
+    return e == OK && now.ptr ? event_type_association(c, t, now, true) : e;
 }
 
 /* Idempotent: the same name with the same settings succeeds. */
@@ -51,6 +59,8 @@ Err iot_create_thing(Call *c, const IotCreateThingIn *in, IotCreateThingOut *out
     }
     want.thing_id = rng_uuid(c->rng, c->arena);
     e = thing_record_put(c->txn, call_tenant(c), &want);
+    if (e == OK) e = event_thing(c, EVENT_CREATED, &want);
+    if (e == OK) e = type_events(c, &want, STR_NONE, want.thing_type_name);
     if (e != OK) return e;
     *out = created(c, &want);
     return OK;
@@ -81,6 +91,7 @@ Err iot_update_thing(Call *c, const IotUpdateThingIn *in, IotUpdateThingOut *out
     if (in->remove_thing_type.v && in->thing_type_name.ptr)
         return api_fail(c, IOT_INVALID_REQUEST, "A thing type %.*s cannot be given and removed in one update",
                         PS(in->thing_type_name));
+    Str type_before = t.thing_type_name;
     if (in->thing_type_name.ptr && !str_eq(in->thing_type_name, t.thing_type_name)) {
         e = thing_type_may_join(c, in->thing_type_name);
         if (e != OK) return e;
@@ -92,6 +103,8 @@ Err iot_update_thing(Call *c, const IotUpdateThingIn *in, IotUpdateThingOut *out
     if (e != OK) return e;
     t.version++;
     e = thing_record_put(c->txn, call_tenant(c), &t);
+    if (e == OK) e = event_thing(c, EVENT_UPDATED, &t);
+    if (e == OK) e = type_events(c, &t, type_before, t.thing_type_name);
     if (e == OK) registry_thing_changed(c, t.thing_name);
     return e;
 }
@@ -122,6 +135,8 @@ Err iot_delete_thing(Call *c, const IotDeleteThingIn *in, IotDeleteThingOut *out
         return api_fail(c, IOT_INVALID_REQUEST, "Cannot delete. Thing %.*s is still attached to one or more principals",
                         PS(t.thing_name));
     e = members_drop_thing(c, t.thing_name);
+    if (e == OK) e = type_events(c, &t, t.thing_type_name, STR_NONE);
+    if (e == OK) e = event_thing(c, EVENT_DELETED, &t);
     if (e == OK) e = thing_record_delete(c->txn, call_tenant(c), t.thing_name);
     if (e == OK) registry_thing_changed(c, t.thing_name);
     return e;

@@ -1,7 +1,7 @@
 /* Thing groups: create, describe, update, delete. The tree is fixed when a group is made, so a group that is there
  * has its ancestors there; a group with children is not deleted.
  * Source: botocore's iot model; AWS IoT developer guide, "Static thing groups"; AWS IoT Core quotas */
-#include "services/iot/group.h"
+#include "services/iot/event.h"
 
 enum { ATTRIBUTES_MAX = 50 };
 
@@ -70,6 +70,8 @@ Err iot_create_thing_group(Call *c, const IotCreateThingGroupIn *in, IotCreateTh
         e = in->parent_group_name.ptr ? check_parent(c, in->parent_group_name) : OK;
         want.thing_group_id = rng_uuid(c->rng, c->arena);
         if (e == OK) e = thing_group_record_put(c->txn, call_tenant(c), &want);
+        if (e == OK) e = event_thing_group(c, EVENT_CREATED, &want);
+        if (e == OK) e = event_hierarchy(c, &want, true);
     }
     if (e != OK) return e;
     *out = (IotCreateThingGroupOut){ .thing_group_name = want.thing_group_name,
@@ -129,6 +131,7 @@ Err iot_update_thing_group(Call *c, const IotUpdateThingGroupIn *in, IotUpdateTh
     if (e != OK) return e;
     g.version++;
     e = thing_group_record_put(c->txn, call_tenant(c), &g);
+    if (e == OK) e = event_thing_group(c, EVENT_UPDATED, &g);
     if (e == OK) out->version = (OptInt){ true, g.version };
     return e;
 }
@@ -166,6 +169,8 @@ Err iot_delete_thing_group(Call *c, const IotDeleteThingGroupIn *in, IotDeleteTh
                         PS(g.thing_group_name));
     e = members_drop_group(c, g.thing_group_name);
     if (e == OK) e = drop_policies(c, g.thing_group_name);
+    if (e == OK) e = event_hierarchy(c, &g, false);
+    if (e == OK) e = event_thing_group(c, EVENT_DELETED, &g);
     if (e == OK) e = thing_group_record_delete(c->txn, call_tenant(c), g.thing_group_name);
     if (e == OK) registry_group_changed(c, g.thing_group_name);
     return e;

@@ -2,7 +2,7 @@
  * Source: botocore's iot model; AWS IoT developer guide, "Thing types"; Terraform's provider (the 5 minutes' text) */
 #include "api/error.h"
 #include "api/page.h"
-#include "services/iot/registry.h"
+#include "services/iot/event.h"
 
 enum { SEARCHABLE_MAX = 3, WAIT_MS = 5 * 60 * 1000, PAGE_MAX = 250, PAGE_DEFAULT = 100 };
 
@@ -65,6 +65,7 @@ Err iot_create_thing_type(Call *c, const IotCreateThingTypeIn *in, IotCreateThin
     } else if (e == ERR_NOT_FOUND) {
         want.thing_type_id = rng_uuid(c->rng, c->arena);
         e = thing_type_record_put(c->txn, call_tenant(c), &want);
+        if (e == OK) e = event_thing_type(c, EVENT_CREATED, &want);
     }
     if (e != OK) return e;
     *out = (IotCreateThingTypeOut){ .thing_type_name = want.thing_type_name,
@@ -119,7 +120,8 @@ Err iot_deprecate_thing_type(Call *c, const IotDeprecateThingTypeIn *in, IotDepr
     t.deprecated = !in->undo_deprecate.v;
     t.deprecated_ms = t.deprecated ? c->now_ms : 0;
     e = thing_type_record_lock(c->txn, call_tenant(c), t.thing_type_name);
-    return e == OK ? thing_type_record_put(c->txn, call_tenant(c), &t) : e;
+    if (e == OK) e = thing_type_record_put(c->txn, call_tenant(c), &t);
+    return e == OK ? event_thing_type(c, EVENT_UPDATED, &t) : e;
 }
 
 /* All but the attributes that publishes get stay as they were created. */
@@ -168,5 +170,6 @@ Err iot_delete_thing_type(Call *c, const IotDeleteThingTypeIn *in, IotDeleteThin
     if (used)
         return api_fail(c, IOT_INVALID_REQUEST, "Cannot delete thing type : %.*s. Things are associated with it",
                         PS(t.thing_type_name));
-    return thing_type_record_delete(c->txn, call_tenant(c), t.thing_type_name);
+    e = event_thing_type(c, EVENT_DELETED, &t);
+    return e == OK ? thing_type_record_delete(c->txn, call_tenant(c), t.thing_type_name) : e;
 }
