@@ -7,6 +7,7 @@
 #include "broker/limits.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "broker/rule.h"
 #include "store/worker.h"
 
 typedef struct Broker Broker;
@@ -38,6 +39,7 @@ typedef struct {
     Str account, region;
     const TopicService *services;
     size_t services_n;
+    RuleHook rules;
     void (*on_event)(void *ctx, const BrokerEvent *event); /* NULL: nobody listens; any thread */
     void *on_event_ctx;
     uint64_t random_seed; /* 0: the system's */

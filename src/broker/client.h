@@ -147,7 +147,7 @@ void presence_subscriptions(Client *c, const char *what, const Str *filters, siz
 /* Routes one message of this shard: relays, groups, topic service, local subscribers. */
 void publish_route(Shard *shard, Message *m, Route *r);
 /* When routed: the PUBACK at once where nothing holds it. */
-void hub_publish(Shard *shard, Message *m); /* finds the route first */
+void hub_publish(Shard *shard, Message *m, const RuleOrigin *from); /* finds the route first */
 /* To another shard, this turn: the topic's subscribers there, or one member of a share group. */
 void relay_message(Shard *shard, int to, Message *m, const Route *r);
 void relay_member(Shard *shard, int to, Message *m, Str client_id, uint8_t qos);

@@ -103,7 +103,8 @@ static void publish(Task *task, Reactor *r) {
     }
     const TopicService *service = in->principal ? route_find(shard, m.space, m.topic)->service : NULL;
     if (service) topic_request(shard, service, &m, in->principal, in->source_ip);
-    hub_publish(shard, &m);
+    const RuleOrigin from = { .source_ip = in->source_ip, .principal = in->principal, .depth = in->rule_depth };
+    hub_publish(shard, &m, &from);
     principal_release((Principal *)(uintptr_t)in->principal);
     free(t);
 }

@@ -52,7 +52,7 @@ static void publish_will(Broker *b, Shard *shard, Space *space, const Will *w) {
                   .retain = w->retain,
                   .has_expiry = w->has_expiry,
                   .expires_ms = clock_ms(b->o.clock) + (int64_t)w->expiry_s * 1000 };
-    hub_publish(shard, &m);
+    hub_publish(shard, &m, &(RuleOrigin){ 0 });
 }
 
 struct DelayedWill {

@@ -32,7 +32,8 @@ static void end(Event *e, Client *c, const char *kind) {
                   .payload = json_write_mut(&e->arena, e->o) };
     Route r = route_once(c->shard, c->space, m.topic);
     publish_route(c->shard, &m, &r);
-    arena_free(&r.arena);
+    if (r.rules) rule_run(c->shard, &m, &r, &(RuleOrigin){ 0 });
+    route_once_free(c->shard, &r);
     arena_free(&e->arena);
 }
 

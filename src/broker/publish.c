@@ -192,9 +192,11 @@ void publish_route(Shard *shard, Message *m, Route *r) {
     }
 }
 
-void hub_publish(Shard *shard, Message *m) {
+void hub_publish(Shard *shard, Message *m, const RuleOrigin *from) {
+    Route *r = route_find(shard, m->space, m->topic);
     if (m->retain) store_retain(shard, m);
-    publish_route(shard, m, route_find(shard, m->space, m->topic));
+    publish_route(shard, m, r);
+    if (r->rules) rule_run(shard, m, r, from);
     if (m->wait)
         ack_release(m->wait);
     else if (m->done)
@@ -241,6 +243,8 @@ static bool go(Client *c, const MqttPublish *p, TopicSlot *slot, Str props, uint
     if (p->retain) store_retain(shard, &m);
     if (slot->route->service) topic_request(shard, slot->route->service, &m, c->principal, c->source_ip);
     publish_route(shard, &m, slot->route);
+    if (slot->route->rules)
+        rule_run(shard, &m, slot->route, &(RuleOrigin){ c->client_id, c->source_ip, c->principal, 0 });
     if (p->qos)
         acknowledge(c, p->packet_id, MQTT_SUCCESS, m.wait);
     else if (m.wait)

@@ -89,6 +89,8 @@ static void fill(Shard *shard, Route *r) {
     r->remote = 0;
     r->version = atomic_load_explicit(r->version_now, memory_order_acquire);
     r->wild_version = atomic_load_explicit(&r->space->wild_version, memory_order_acquire);
+    rule_find(shard, r);
+    if (rule_is_ingest(r->topic)) return;
     pthread_rwlock_rdlock(&r->space->lock);
     tree_match(&r->space->tree, r->topic, add_sub, add_group, &b);
     pthread_rwlock_unlock(&r->space->lock);
@@ -121,11 +123,16 @@ Route route_once(Shard *shard, Space *space, Str topic) {
     return r;
 }
 
+void route_once_free(const Shard *shard, Route *r) {
+    rule_forget(shard, r);
+    arena_free(&r->arena);
+}
+
 void routes_free(Shard *shard) {
     map_each (&shard->routes, slot) {
         for (Route *r = slot->value, *next; r; r = next) {
             next = r->next;
-            arena_free(&r->arena);
+            route_once_free(shard, r);
             free(r);
         }
     }

@@ -6,6 +6,8 @@
 #include "broker/hub.h"
 #include "broker/tree.h"
 
+typedef struct Message Message;
+
 typedef struct {
     Session *session;
     uint8_t qos;
@@ -38,6 +40,7 @@ struct Route {
     size_t groups_n;
     uint64_t remote;             /* bit n: shard n has subscribers */
     const TopicService *service; /* carries out what is published here; NULL: none */
+    void *rules;                 /* the rules' own: who takes what is published here; NULL: none */
     Route *next;                 /* of the same hash */
     Arena arena;                 /* holds the lists */
 };
@@ -50,6 +53,21 @@ static inline bool route_current(const Route *r) {
 }
 /* Makes an out-of-date one current again, in its place. */
 void route_refresh(Shard *shard, Route *r);
-/* One that is not kept: for a topic that hardly comes again. Free its arena. */
+/* One that is not kept: for a topic that hardly comes again. */
 Route route_once(Shard *shard, Space *space, Str topic);
+void route_once_free(const Shard *shard, Route *r);
 void routes_free(Shard *shard);
+
+/* ---- rules (rule.c) ---- */
+
+/* Where a message comes from, as rules may ask. All zeros: the server itself. */
+typedef struct {
+    Str client_id, source_ip;
+    const Principal *principal;
+    uint32_t depth;
+} RuleOrigin;
+bool rule_is_ingest(Str topic); /* $aws/rules/NAME/…: for the rule alone, nobody can subscribe to it */
+void rule_find(const Shard *shard, Route *r);
+void rule_forget(const Shard *shard, Route *r);
+/* Only where r->rules is there. */
+void rule_run(Shard *shard, Message *m, const Route *r, const RuleOrigin *from);
