@@ -121,6 +121,11 @@ static Err upgrade_principal(Link *l, const HttpRequest *rq, Arena *arena, const
     const Principal *who;
     Err e = keyring_authenticate(l->gateway->o.env->keys, &in, real_ms(), arena, &sig, &who, fault);
     if (e != OK) return e;
+    if (!link_takes(l, who)) {
+        principal_release((Principal *)(uintptr_t)who);
+        *fault = link_foreign(l, sig.service, arena);
+        return ERR_UNAUTHENTICATED;
+    }
     if (str_eq(sig.service, S("iotdevicegateway")) || str_eq(sig.service, S("iotdata"))) {
         *out = who;
         return OK;

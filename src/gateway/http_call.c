@@ -177,6 +177,10 @@ static Err authenticate(HttpCall *h, Str *signing) {
         Err e = keyring_authenticate(l->gateway->o.env->keys, rq, real_ms(), &h->arena, &sig, &h->principal, &fault);
         if (e != OK) return not_authenticated(h, &fault, sig.service);
         *signing = sig.service;
+        if (!link_takes(l, h->principal)) {
+            fault = link_foreign(l, sig.service, &h->arena);
+            return not_authenticated(h, &fault, sig.service);
+        }
     }
     h->call.principal = h->principal;
     h->call.account = h->principal->account;

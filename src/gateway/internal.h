@@ -5,6 +5,7 @@
 #include "gateway/gateway.h"
 #include "gateway/rates.h"
 #include "identity/directory.h"
+#include "identity/endpoint.h"
 #include "identity/key_ring.h"
 #include "net/http.h"
 #include "net/ws.h"
@@ -45,6 +46,7 @@ struct Link {
     Link *next, *prev; /* of the reactor */
     LinkCertificate certificate;
     char fingerprint[65];
+    AccountName account;        /* whose endpoint it came to; empty: it named none, or none yet */
     const Principal *principal; /* of the certificate, or plain */
     uint32_t asked_epoch;
     void (*resume)(Link *l); /* when the certificate's owner is known again */
@@ -71,6 +73,11 @@ void link_identify(Link *l, void (*known)(Link *l));
 bool link_refused(const Link *l);
 /* The first bytes under a refused certificate: it is registered where its CA says so (JITR). */
 void link_first_seen(Link *l);
+/* The account that its endpoint means: the default one where it named none. */
+Str link_account(const Link *l);
+/* Whether a key may be used there: an account's endpoint is for its own alone. Else link_foreign says so. */
+bool link_takes(const Link *l, const Principal *key);
+SigV4Fault link_foreign(const Link *l, Str service, Arena *arena);
 /* Whether what was known of the certificate still stands; if not, link_identify is due. */
 bool link_current(const Link *l);
 

@@ -95,7 +95,7 @@ void link_first_seen(Link *l) {
     Arena arena = { 0 };
     TlsChain chain = tls_peer_chain(l->conn, &arena);
     l->certificate = LINK_CERTIFICATE_REFUSED;
-    iot_first_seen(l->gateway->o.env, STR_NONE, chain.der, chain.n, first_seen_told, NULL);
+    iot_first_seen(l->gateway->o.env, link_account(l), chain.der, chain.n, first_seen_told, NULL);
     arena_free(&arena);
 }
 
@@ -120,6 +120,29 @@ bool link_current(const Link *l) {
     return l->asked_epoch == atomic_load(&l->gateway->epoch);
 }
 
+Str link_account(const Link *l) {
+    return l->account.digits[0] ? str_c(l->account.digits) : l->gateway->o.env->account;
+}
+
+bool link_takes(const Link *l, const Principal *key) {
+    return !l->account.digits[0] || str_eq(key->account, str_c(l->account.digits));
+}
+
+SigV4Fault link_foreign(const Link *l, Str service, Arena *arena) {
+    SigV4Fault fault =
+        sigv4_fault(SIGV4_UNKNOWN_KEY, service, arena,
+                    "The access key is of another account than this endpoint, which is %s's.", l->account.digits);
+    fault.code = "ForbiddenException"; /* Source: what the data plane answers at another account's endpoint */
+    fault.status = 403;
+    return fault;
+}
+
+/* One that named no account stays with that of its certificate. */
+static Str account_of(const Link *l) {
+    if (l->account.digits[0]) return str_c(l->account.digits);
+    return l->principal ? l->principal->account : STR_NONE;
+}
+
 void link_identify(Link *l, void (*known)(Link *l)) {
     Identified *i = mem_new(sizeof *i);
     i->link = l;
@@ -129,7 +152,7 @@ void link_identify(Link *l, void (*known)(Link *l)) {
     l->asked_epoch = atomic_load(&l->gateway->epoch);
     conn_pause(l->conn);
     Directory *d = l->gateway->o.env->directory;
-    Err e = directory_certificate(d, STR_NONE, str_c(l->fingerprint), directory_done, i, &i->answer.principal);
+    Err e = directory_certificate(d, account_of(l), str_c(l->fingerprint), directory_done, i, &i->answer.principal);
     if (e == ERR_AGAIN) return;
     i->answer.error = e;
     answered(l, &i->answer);
@@ -145,6 +168,7 @@ static void proceed(Link *l) {
 
 static void secured(Conn *c) {
     Link *l = c->owner;
+    endpoint_account(tls_server_name(c), &l->account);
     if (!tls_peer_fingerprint(c, l->fingerprint)) return;
     link_identify(l, proceed);
 }
@@ -202,28 +226,37 @@ const ConnHandler FRONT_HANDLER = { .input = front_input, .secured = secured, .c
 typedef struct {
     Task task;
     Gateway *gateway;
-    Str id;
+    Str account, id; /* ptr NULL: everybody's */
     uint8_t data[];
 } GoneTask;
+
+/* Certificates alone: what came with a key is a call, or no longer a Link. */
+static bool is_of(const Link *l, const GoneTask *t) {
+    if (!t->id.ptr) return true;
+    if (!str_eq(str_c(l->fingerprint), t->id)) return false;
+    return !l->principal || str_eq(l->principal->account, t->account);
+}
 
 static void close_links(Task *task, Reactor *r) {
     GoneTask *t = (GoneTask *)task;
     for (Link *l = t->gateway->links[r->index], *next; l; l = next) {
         next = l->next;
-        if (!t->id.ptr || str_eq(str_c(l->fingerprint), t->id)) conn_close(l->conn, CLOSE_BY_SERVER);
+        if (is_of(l, t)) conn_close(l->conn, CLOSE_BY_SERVER);
     }
     free(t);
 }
 
 /* principal_id STR_NONE: everybody's */
-static void post_close(Gateway *g, Str principal_id) {
+static void post_close(Gateway *g, Str account, Str principal_id) {
     for (size_t i = 0; i < g->reactors_n; i++) {
-        GoneTask *t = mem_new(sizeof *t + principal_id.len);
+        GoneTask *t = mem_new(sizeof *t + principal_id.len + account.len);
         t->task.run = close_links;
         t->gateway = g;
         if (principal_id.ptr) {
             memcpy(t->data, principal_id.ptr, principal_id.len);
+            memcpy(t->data + principal_id.len, account.ptr, account.len);
             t->id = (Str){ t->data, principal_id.len };
+            t->account = (Str){ t->data + principal_id.len, account.len };
         }
         reactor_post(g->reactors[i], &t->task);
     }
@@ -232,9 +265,9 @@ static void post_close(Gateway *g, Str principal_id) {
 void gateway_principal_changed(Gateway *g, Str account, Str principal_id, const Principal *now) {
     atomic_fetch_add(&g->epoch, 1);
     broker_principal_changed(g->o.env->broker, account, principal_id, now);
-    if (!now) post_close(g, principal_id);
+    if (!now) post_close(g, account, principal_id);
 }
 
 void gateway_shut(Gateway *g) {
-    post_close(g, STR_NONE);
+    post_close(g, STR_NONE, STR_NONE);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/encode.h"
+#include "generated/identity_records.h"
 #include "generated/iot_records.h"
 #include "identity/policy.h"
 
@@ -109,9 +110,33 @@ static AccessKey from_record(const AccessKeyRecord *r) {
                         .certificate_id = r->certificate_id };
 }
 
+static Err note_account(Txn *txn, const AccessKey *key) {
+    Arena a = { .block_bytes = 256 };
+    AccountRecord had;
+    Err e = account_record_peek(txn, EVERYONE, key->account, &a, &had);
+    if (e == ERR_NOT_FOUND)
+        e = account_record_put(txn, EVERYONE,
+                               &(AccountRecord){ .account = key->account, .created_ms = key->created_ms });
+    arena_free(&a);
+    return e;
+}
+
 Err access_key_put(Txn *txn, const AccessKey *key) {
     AccessKeyRecord record = to_record(key);
-    return access_key_record_put(txn, EVERYONE, &record);
+    Err e = access_key_record_put(txn, EVERYONE, &record);
+    return e == OK ? note_account(txn, key) : e;
+}
+
+Err access_key_each_account(Txn *txn, AccountFn *fn, void *ctx) {
+    Arena a = { 0 };
+    RecordScan *scan;
+    AccountRecord record;
+    Err e = account_record_scan(txn, EVERYONE, STR_NONE, false, &scan);
+    if (e != OK) return e;
+    while (e == OK && account_record_next(scan, &a, &record)) e = fn(ctx, record.account);
+    Err end = record_scan_end(scan);
+    arena_free(&a);
+    return e == OK ? end : e;
 }
 
 Err access_key_get(Txn *txn, Str id, Arena *arena, AccessKey *out) {

@@ -39,3 +39,7 @@ NODISCARD Err access_key_delete_ended(Txn *txn, int64_t before_ms, size_t n_max,
 /* Every key there is, in the order of their ids. fn's key lives until it returns. Errors: fn's, too, which stops it */
 typedef Err AccessKeyFn(void *ctx, const AccessKey *key);
 NODISCARD Err access_key_each(Txn *txn, AccessKeyFn *fn, void *ctx);
+
+/* Every account that ever had a key: whoever has sessions and messages here. Errors: fn's, too, which stops it */
+typedef Err AccountFn(void *ctx, Str account);
+NODISCARD Err access_key_each_account(Txn *txn, AccountFn *fn, void *ctx);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "identity/certificate_home.h"
 #include "identity/directory_entry.h"
 #include "identity/directory_load.h"
 #include "identity/policy_book.h"
@@ -84,6 +85,7 @@ static Err entry_run(Job *job, Txn *txn) {
     Directory *d = x->d;
     principal_release(x->made.principal);
     x->made = (DirectoryAnswer){ 0 };
+    x->home = STR_NONE;
     arena_reset(&x->scratch);
     Loaded loaded = { 0 };
     Principal *fresh = NULL;
@@ -97,6 +99,10 @@ static Err entry_run(Job *job, Txn *txn) {
                                              .policies = d->policies,
                                              .generation = x->since },
                            &x->scratch, &fresh);
+    if (e == OK && !loaded.status && str_eq(x->account, d->options.account)) {
+        e = certificate_home_find(txn, d->options.region, x->id, &x->scratch, &x->home);
+        if (e == ERR_NOT_FOUND) e = OK;
+    }
     x->made = judge(&loaded, e, fresh);
     if (x->made.error != OK) principal_release(fresh);
     x->names = interest_names(x->account, x->id, &loaded, &x->scratch);
@@ -149,6 +155,16 @@ static void batch_submit(Directory *d, Batch *batch) {
     }
 }
 
+/* Who named no account asks again, in the one that has it. */
+static void send_home(Directory *d, const Entry *x, Str home, Waiter *waiters) {
+    for (Waiter *w = waiters, *next; w; w = next) {
+        DirectoryAnswer answer = { .error = OK, .status = "ACTIVE" };
+        next = w->next;
+        if (directory_certificate(d, home, x->id, w->done, w->ctx, &answer.principal) == OK) w->done(w->ctx, &answer);
+        free(w);
+    }
+}
+
 static void entry_done(Job *job, Err e) {
     Entry *x = (Entry *)job;
     Directory *d = x->d;
@@ -173,6 +189,8 @@ static void entry_done(Job *job, Err e) {
     Principal *old = x->principal;
     Waiter *waiters = x->waiters;
     Arena scratch = x->scratch;
+    Str home = answer.error == ERR_NOT_FOUND ? x->home : STR_NONE;
+    Waiter *strays = home.len ? waiters_any_account(&waiters) : NULL;
     x->principal = (Principal *)(uintptr_t)answer.principal;
     x->waiters = NULL;
     x->scratch = (Arena){ 0 };
@@ -193,6 +211,7 @@ static void entry_done(Job *job, Err e) {
 
     if (old && d->listener) d->listener(d->listener_ctx, x->account, x->id, answer.principal);
     waiters_answer(waiters, &answer);
+    send_home(d, x, home, strays);
     principal_release(old);
     arena_free(&scratch);
     if (!answer.principal) entry_free(x);
@@ -203,7 +222,8 @@ static void entry_done(Job *job, Err e) {
 
 Err directory_certificate(Directory *d, Str account, Str fingerprint, DirectoryDoneFn *done, void *ctx,
                           const Principal **out) {
-    if (!account.ptr) account = d->options.account;
+    bool any_account = !account.ptr;
+    if (any_account) account = d->options.account;
     uint8_t bytes[256];
     bool fits = account.len + fingerprint.len < sizeof bytes; /* 12 digits and 64; anything else is not there */
     Str key = fits ? entry_key(account, fingerprint, bytes) : STR_NONE;
@@ -216,7 +236,7 @@ Err directory_certificate(Directory *d, Str account, Str fingerprint, DirectoryD
         return OK;
     }
     if (!x) x = entry_new(d, account, fingerprint);
-    entry_add_waiter(x, done, ctx);
+    entry_add_waiter(x, done, ctx, any_account);
     Batch batch = { 0 };
     if (x->pending)
         pending_take(d, x, &batch);

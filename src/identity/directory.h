@@ -31,7 +31,8 @@ typedef struct {
 typedef void DirectoryDoneFn(void *ctx, const DirectoryAnswer *answer);
 
 /* The certificate with this fingerprint (lower-case hex SHA-256 of its DER) was presented, its key proven.
- * account: chosen by SNI, or STR_NONE for the default one.
+ * account: chosen by SNI; or STR_NONE: the default one where it is registered there, else the one that it means by
+ * itself (certificate_home_find). The answer's principal says which.
  * Returns OK at once with *out filled when it is cached (done is not called then), else ERR_AGAIN: done comes later. */
 NODISCARD Err directory_certificate(Directory *d, Str account, Str fingerprint, DirectoryDoneFn *done, void *ctx,
                                     const Principal **out);

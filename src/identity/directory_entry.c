@@ -115,10 +115,25 @@ Entry *entries_turn(Entries *in) {
 
 /* Waiters */
 
-void entry_add_waiter(Entry *x, DirectoryDoneFn *done, void *ctx) {
+void entry_add_waiter(Entry *x, DirectoryDoneFn *done, void *ctx, bool any_account) {
     Waiter *w = mem_new(sizeof *w);
-    *w = (Waiter){ .next = x->waiters, .done = done, .ctx = ctx };
+    *w = (Waiter){ .next = x->waiters, .done = done, .ctx = ctx, .any_account = any_account };
     x->waiters = w;
+}
+
+Waiter *waiters_any_account(Waiter **waiters) {
+    Waiter *any = NULL;
+    for (Waiter **at = waiters; *at;) {
+        Waiter *w = *at;
+        if (!w->any_account) {
+            at = &w->next;
+            continue;
+        }
+        *at = w->next;
+        w->next = any;
+        any = w;
+    }
+    return any;
 }
 
 void waiters_answer(Waiter *waiters, const DirectoryAnswer *answer) {

@@ -9,6 +9,7 @@ typedef struct Waiter {
     struct Waiter *next;
     DirectoryDoneFn *done;
     void *ctx;
+    bool any_account; /* it named none */
 } Waiter;
 
 typedef struct Entry {
@@ -29,6 +30,7 @@ typedef struct Entry {
     /* what the load made; the worker's alone while loading */
     Arena scratch;
     DirectoryAnswer made;
+    Str home; /* not registered here: the account that has it; ptr NULL: none */
     Names names;
 } Entry;
 
@@ -55,5 +57,7 @@ void entries_unwait(Entries *in, Entry *x);
 Entry *entries_turn(Entries *in);
 
 /* Who is told when its load is done. */
-void entry_add_waiter(Entry *x, DirectoryDoneFn *done, void *ctx);
+void entry_add_waiter(Entry *x, DirectoryDoneFn *done, void *ctx, bool any_account);
+/* Takes those out that named no account. */
+Waiter *waiters_any_account(Waiter **waiters);
 void waiters_answer(Waiter *waiters, const DirectoryAnswer *answer); /* and frees them */

@@ -37,6 +37,7 @@ enum { RSA_PAIR = 1 };
 struct Issuer {
     Arena arena;
     Str dir;
+    Str domain;
     Str hosts[HOSTS_MAX];
     size_t hosts_n;
     KeyPair ca[PAIRS];
@@ -76,6 +77,13 @@ static void add_host_and_below(Issuer *is, Str host) {
         add_host(is, str_format(&is->arena, "%s.%.*s", PREFIXES[i], PS(host)));
 }
 
+/* The names of identity/endpoint.h: a wildcard stands for one label. */
+static void add_endpoints(Issuer *is, Str region, Str domain) {
+    static const char *const BELOW[] = { "iot", "credentials.iot", "jobs.iot", "deviceadvisor.iot" };
+    for (size_t i = 0; i < sizeof BELOW / sizeof *BELOW; i++)
+        add_host(is, str_format(&is->arena, "*.%s.%.*s.%.*s", BELOW[i], PS(region), PS(domain)));
+}
+
 static Err collect_hosts(Issuer *is, const IssuerOptions *o, Arena *arena, Str *why) {
     char machine[256] = "";
     if (gethostname(machine, sizeof machine - 1) != 0) machine[0] = 0;
@@ -85,13 +93,17 @@ static Err collect_hosts(Issuer *is, const IssuerOptions *o, Arena *arena, Str *
             return ERR_INVALID;
         }
         add_host_and_below(is, o->hosts[i]);
+        if (i == 0 && !is_address(o->hosts[i]) && !str_starts(o->hosts[i], S("*.")))
+            is->domain = str_dup(&is->arena, o->hosts[i]);
     }
+    if (!is->domain.len) is->domain = S("amazonaws.localhost");
     add_host_and_below(is, S("localhost"));
     add_host_and_below(is, str_c(machine));
     add_host(is, S("127.0.0.1"));
     add_host(is, S("::1"));
-    add_host(is, str_format(&is->arena, "*.iot.%.*s.amazonaws.com", PS(o->region)));
-    add_host(is, str_format(&is->arena, "*.iot.%.*s.amazonaws.localhost", PS(o->region)));
+    add_endpoints(is, o->region, S("amazonaws.com"));
+    add_endpoints(is, o->region, S("amazonaws.localhost"));
+    if (!str_eq(is->domain, S("amazonaws.localhost"))) add_endpoints(is, o->region, is->domain);
     return OK;
 }
 
@@ -283,6 +295,10 @@ Err issuer_renew(Issuer *is, Arena *arena, bool *changed, Str *why) {
     pthread_mutex_unlock(&is->lock);
     if (e == OK) *changed = any;
     return e;
+}
+
+Str issuer_domain(const Issuer *is) {
+    return is->domain;
 }
 
 Str issuer_ca_pem(const Issuer *is) {

@@ -23,6 +23,9 @@ typedef struct {
 NODISCARD Err issuer_open(const IssuerOptions *options, Arena *arena, Issuer **out, Str *why);
 void issuer_close(Issuer *issuer); /* accepts NULL */
 
+/* The domain that names of an account's endpoints end in, which the server certificates are good for: --hostname, or
+ * amazonaws.localhost. Lives as long as the issuer */
+Str issuer_domain(const Issuer *issuer);
 Str issuer_ca_pem(const Issuer *issuer); /* both roots; lives as long as the issuer */
 
 typedef struct {

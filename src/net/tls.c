@@ -27,8 +27,8 @@ struct TlsServer {
     SSL_CTX *ctx;
     BIO_METHOD *bio;
     bool require_name;
-    const Str *names;
-    size_t names_n;
+    bool (*knows_name)(void *ctx, Str name);
+    void *ctx_of_names;
 };
 
 static const char AWS_CIPHERS[] = /* Source: developer guide, "Transport security in AWS IoT Core" */
@@ -138,8 +138,7 @@ static int on_server_name(SSL *ssl, int *alert, void *arg) {
     const TlsServer *s = arg;
     if (!s->require_name) return SSL_TLSEXT_ERR_OK; /* any name, or none, gets the default certificate */
     Str name = str_c(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
-    for (size_t i = 0; i < s->names_n && name.ptr; i++)
-        if (str_eq_nocase(name, s->names[i])) return SSL_TLSEXT_ERR_OK;
+    if (name.ptr && s->knows_name(s->ctx_of_names, name)) return SSL_TLSEXT_ERR_OK;
     *alert = SSL_AD_UNRECOGNIZED_NAME;
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
@@ -253,8 +252,8 @@ Err tls_server_new(const TlsOptions *o, Arena *arena, TlsServer **out, Str *why)
     }
     pthread_mutex_init(&s->lock, NULL);
     s->require_name = o->require_name;
-    s->names = o->names;
-    s->names_n = o->names_n;
+    s->knows_name = o->knows_name;
+    s->ctx_of_names = o->ctx;
     s->bio = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "starling reactor");
     BIO_meth_set_read(s->bio, bio_read);
     BIO_meth_set_write(s->bio, bio_write);

@@ -11,9 +11,9 @@ typedef struct {
     const char *ciphersuites;              /* TLS 1.3; NULL: AWS's list */
     const struct TlsPair *pairs;           /* one for each kind of key */
     size_t n;
-    bool require_name; /* who sends no server name, or one that is none of these, is refused with an alert */
-    const Str *names;  /* borrowed for as long as the server lives */
-    size_t names_n;
+    bool require_name; /* who sends no server name, or one that is not known, is refused with an alert */
+    bool (*knows_name)(void *ctx, Str name); /* on any thread */
+    void *ctx;
 } TlsOptions;
 typedef struct TlsPair {
     Str chain_pem; /* leaf first */

@@ -40,7 +40,7 @@ static const Setting TABLE[] = {
     { "aws-quotas", SWITCH, AT(aws_quotas), 0, 0, "AWS's limits of rate apply" },
     { "test", SWITCH, AT(test), 0, 0, "opens /_starling/clock and /_starling/reset for test suites" },
     { "ephemeral", SWITCH, AT(ephemeral), 0, 0, "the store is in memory only" },
-    { "require-sni", SWITCH, AT(require_sni), 0, 0, "refuses clients whose SNI is neither --hostname nor localhost" },
+    { "require-sni", SWITCH, AT(require_sni), 0, 0, "refuses clients whose SNI is no name of this server" },
     { "tls-min", TEXT, AT(tls_min), 0, 0, "1.2 or 1.3" },
     { "tls-max", TEXT, AT(tls_max), 0, 0, "1.2 or 1.3" },
     { "tls-ciphers", TEXT, AT(tls_ciphers), 0, 0, "TLS 1.2, OpenSSL's names" },

@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/map.h"
 #include "identity/directory.h"
+#include "identity/endpoint.h"
 #include "identity/issuer.h"
 #include "identity/key_ring.h"
 #include "server/upkeep.h"
@@ -108,6 +108,14 @@ static Err open_identity(Server *s, Str *why) {
     return OK;
 }
 
+/* What --require-sni takes. localhost: the commands of `starling` call the server by it. */
+static bool knows_name(void *ctx, Str name) {
+    const Server *s = ctx;
+    AccountName account;
+    if (str_eq_nocase(name, S("localhost")) || endpoint_account(name, &account)) return true;
+    return s->settings.hostname && str_eq_nocase(name, str_c(s->settings.hostname));
+}
+
 /* reload: s->tls is there already. */
 static Err offer_certificates(Server *s, bool reload, Arena *arena, Str *why) {
     const Settings *o = &s->settings;
@@ -122,15 +130,12 @@ static Err offer_certificates(Server *s, bool reload, Arena *arena, Str *why) {
                       .pairs = pairs,
                       .n = n,
                       .require_name = o->require_sni,
-                      .names = s->names,
-                      .names_n = sizeof s->names / sizeof *s->names };
+                      .knows_name = knows_name,
+                      .ctx = s };
     return reload ? tls_server_reload(s->tls, &to, arena, why) : tls_server_new(&to, arena, &s->tls, why);
 }
 
-/* localhost stays a known name: the commands of `starling` call the server by it. */
 static Err open_tls(Server *s, Str *why) {
-    s->names[0] = S("localhost");
-    s->names[1] = s->settings.hostname ? str_c(s->settings.hostname) : S("localhost");
     return offer_certificates(s, false, &s->arena, why);
 }
 
@@ -145,18 +150,19 @@ static void open_reactors(Server *s) {
     for (size_t i = 0; i < s->reactors_n; i++) s->reactors[i] = reactor_new((int)i, &s->clock);
 }
 
-/* Who has an access key may have sessions and retained messages here. */
+static Err load_account(void *ctx, Str account) {
+    Server *s = ctx;
+    return str_eq(account, s->env.account) ? OK : broker_load_account(s->env.broker, account);
+}
+
+/* Who has an access key, or had one, may have sessions and retained messages here. */
 static Err load_accounts(Server *s) {
-    Arena arena = { 0 };
-    AccessKey *keys;
-    Map seen = { 0 };
-    size_t n = keyring_list(s->env.keys, STR_NONE, &arena, &keys);
-    map_put(&seen, s->env.account, s);
+    Txn *txn;
     Err e = broker_load_account(s->env.broker, s->env.account);
-    for (size_t i = 0; e == OK && i < n; i++)
-        if (!map_put(&seen, keys[i].account, s)) e = broker_load_account(s->env.broker, keys[i].account);
-    map_free(&seen);
-    arena_free(&arena);
+    if (e == OK) e = txn_begin(s->env.store, &txn);
+    if (e != OK) return e;
+    e = access_key_each_account(txn, load_account, s);
+    txn_abort(txn);
     return e;
 }
 
@@ -223,7 +229,9 @@ static Err listen_all(Server *s, Str *why) {
     if (e == OK && o->plain_port >= 0)
         e = gateway_listen(s->gateway, "localhost", (int)o->plain_port, LISTEN_PLAIN, &s->arena, &s->plain_port, why);
     const char *host = o->hostname ? o->hostname : "localhost";
-    s->env.endpoint = s->https_port == 443 ? str_c(host) : str_format(&s->arena, "%s:%d", host, s->https_port);
+    s->env.endpoint_port = s->https_port == 443 ? S("") : str_format(&s->arena, ":%d", s->https_port);
+    s->env.endpoint = str_format(&s->arena, "%s%.*s", host, PS(s->env.endpoint_port));
+    s->env.endpoint_domain = issuer_domain(s->env.issuer);
     return e;
 }
 

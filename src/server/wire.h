@@ -24,7 +24,6 @@ typedef struct Server {
     Gateway *gateway;
     struct Lambda *lambda;
     struct Upkeep *upkeep;
-    Str names[2]; /* that --require-sni takes */
     AdminSource admin;
     int mqtt_port, https_port, plain_port; /* as they are; 0: off */
     int64_t started_ms;

@@ -4,6 +4,7 @@
 #include "api/error.h"
 #include "api/page.h"
 #include "generated/iot.h"
+#include "identity/certificate_home.h"
 #include "services/iot/certificate.h"
 
 enum { PAGE_DEFAULT = 25, PAGE_MAX = 250 }; /* Source: ListCACertificates */
@@ -127,5 +128,7 @@ Err iot_delete_ca_certificate(Call *c, const IotDeleteCACertificateIn *in, IotDe
     if (str_eq(r.status, S("ACTIVE")))
         return api_fail(c, IOT_CERTIFICATE_STATE,
                         "CA certificate must be deactivated (not ACTIVE) before deletion. Id: %.*s", PS(id));
-    return ca_certificate_record_delete(c->txn, call_tenant(c), id);
+    e = ca_certificate_record_delete(c->txn, call_tenant(c), id);
+    if (e == OK && str_eq(r.mode, S("DEFAULT"))) e = ca_home_leave(c->txn, c->region, id, c->account, c->arena);
+    return e;
 }

@@ -2,6 +2,7 @@
  * Source: AWS IoT developer guide, "Register your CA certificate". */
 #include "base/clock.h"
 #include "generated/iot.h"
+#include "identity/certificate_home.h"
 #include "identity/x509.h"
 #include "services/iot/ca_certificate.h"
 #include "services/iot/registry.h"
@@ -64,6 +65,16 @@ static Err check_new(Call *c, const CertInfo *ca) {
     return e;
 }
 
+/* Source: RegisterCACertificate: in DEFAULT mode a CA belongs to one account of a region */
+static Err take_ca(Call *c, Str id) {
+    Err e = ca_home_take(c->txn, c->region, id, c->account, c->arena);
+    if (e != ERR_EXISTS) return e;
+    c->failure.resource_id = id;
+    c->failure.resource_arn = iot_ca_arn(c, id);
+    return api_fail(c, IOT_RESOURCE_ALREADY_EXISTS,
+                    "The CA certificate is registered in another account in DEFAULT mode; SNI_ONLY is possible");
+}
+
 Err iot_register_ca_certificate(Call *c, const IotRegisterCACertificateIn *in, IotRegisterCACertificateOut *out) {
     CertInfo ca;
     StrMap tags;
@@ -93,6 +104,7 @@ Err iot_register_ca_certificate(Call *c, const IotRegisterCACertificateIn *in, I
         c->failure.resource_arn = iot_ca_arn(c, ca.id);
         return api_fail(c, IOT_RESOURCE_ALREADY_EXISTS, "The CA certificate is already registered");
     }
+    if (e == OK && str_eq(r.mode, S("DEFAULT"))) e = take_ca(c, ca.id);
     if (e == OK) *out = (IotRegisterCACertificateOut){ iot_ca_arn(c, ca.id), ca.id };
     return e;
 }

@@ -1,6 +1,7 @@
 #include "services/iot/certificate.h"
 
 #include "generated/iot.h"
+#include "identity/certificate_home.h"
 #include "identity/directory.h"
 #include "identity/vars_code.h"
 #include "services/env.h"
@@ -48,6 +49,7 @@ Err iot_certificate_add(Call *c, const IotNewCertificate *n) {
                                                             .generation_id = rng_uuid(c->rng, c->arena),
                                                             .policy_vars = vars });
     if (e == ERR_EXISTS) return exists(c, n->info->id);
+    if (e == OK) e = certificate_home_add(c->txn, &(CertificateHome){ c->region, n->info->id, c->account, n->mode });
     if (e == OK) iot_certificate_changed(c, n->info->id);
     return e;
 }

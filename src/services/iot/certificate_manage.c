@@ -1,6 +1,7 @@
 /* Describe, list, update and delete device certificates. */
 #include "api/page.h"
 #include "generated/iot.h"
+#include "identity/certificate_home.h"
 #include "services/iot/certificate.h"
 
 enum { PAGE_DEFAULT = 25, PAGE_MAX = 250 }; /* Source: ListCertificates */
@@ -186,6 +187,7 @@ Err iot_delete_certificate(Call *c, const IotDeleteCertificateIn *in, IotDeleteC
     if (e == OK) e = check_unused(c, &r, arn, in->force_delete.v);
     if (e == OK && in->force_delete.v) e = detach_policies(c, arn);
     if (e == OK) e = certificate_record_delete(c->txn, call_tenant(c), id);
+    if (e == OK) e = certificate_home_remove(c->txn, &(CertificateHome){ c->region, id, c->account, r.mode });
     if (e == OK) iot_certificate_changed(c, id);
     return e;
 }

@@ -1,5 +1,7 @@
-/* DescribeEndpoint: every kind of endpoint is the same host here; ports tell nothing apart. */
+/* DescribeEndpoint: the default account's endpoints are all the server's own host; another account's have names of
+ * their own, by which a client says whose it is (identity/endpoint.h). Ports tell nothing apart. */
 #include "generated/iot.h"
+#include "identity/endpoint.h"
 #include "services/env.h"
 
 /* Source: DescribeEndpoint; iot:Data where none is given */
@@ -17,6 +19,13 @@ Err iot_describe_endpoint(Call *c, const IotDescribeEndpointIn *in, IotDescribeE
                         "Endpoint type '%.*s' is not one of iot:Data, iot:Data-ATS, iot:CredentialProvider, iot:Jobs, "
                         "iot:DeviceAdvisor and iot:Data-Beta",
                         PS(in->endpoint_type));
-    out->endpoint_address = c->env->endpoint;
+    const Env *env = c->env;
+    Str type = in->endpoint_type.len ? in->endpoint_type : S("iot:Data");
+    if (str_eq(c->account, env->account)) {
+        out->endpoint_address = env->endpoint;
+        return OK;
+    }
+    Str host = endpoint_host(c->account, type, c->region, env->endpoint_domain, c->arena);
+    out->endpoint_address = str_format(c->arena, "%.*s%.*s", PS(host), PS(env->endpoint_port));
     return OK;
 }

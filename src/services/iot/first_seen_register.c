@@ -1,4 +1,5 @@
 #include "generated/iot_records.h"
+#include "identity/certificate_home.h"
 #include "identity/vars_code.h"
 #include "services/iot/first_seen.h"
 
@@ -64,6 +65,8 @@ Err iot_first_seen_register(Txn *txn, Tenant tenant, const CertInfo *device, int
                                 .generation_id = rng_uuid(rng, arena),
                                 .policy_vars = vars_encode(device->vars, device->vars_n, arena) };
     e = certificate_record_insert(txn, tenant, &fresh);
+    if (e == OK)
+        e = certificate_home_add(txn, &(CertificateHome){ tenant.region, device->id, tenant.account, ca.mode });
     if (e == OK) *out = (FirstSeen){ device->id, ca.certificate_id, now_ms, true };
     return e;
 }
