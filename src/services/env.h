@@ -24,7 +24,7 @@ typedef struct Env {
     Functions *functions; /* who calls code that AWS would run in Lambda; NULL: in tests without it */
     Str account, region;  /* the default ones */
     Str endpoint;         /* host, or host:port where --https-port is not 443 (DescribeEndpoint) */
-    Str endpoint_domain; /* behind the endpoint names of accounts: identity/endpoint.h */
-    Str endpoint_port;   /* "", or ":PORT" */
+    Str endpoint_domain;  /* behind the endpoint names of accounts: identity/endpoint.h */
+    Str endpoint_port;    /* "", or ":PORT" */
     Str data_dir;
 } Env;
