@@ -4,7 +4,8 @@
     tools/coverage_page.py           writes it
     tools/coverage_page.py --check   fails when it is not what it would write
 
-An operation is answered when src/services/ defines its handler; any other answers HTTP 501, NotImplementedException.
+An operation is answered when src/services/ defines its handler or models/*.resource declares it; any other answers
+HTTP 501, NotImplementedException.
 """
 import pathlib
 import re
@@ -23,6 +24,22 @@ def handlers():
     for source in sorted((ROOT / "src/services").rglob("*.c")):
         if not source.name.endswith("_test.c"):
             names |= set(re.findall(r"^Err (\w+)\(Call \*[^;{]*\)\s*\{", source.read_text(), re.M))
+    return names | declared()
+
+
+def declared():
+    """The names of the handlers that tools/generate_resources.py makes."""
+    names = set()
+    for path in sorted((ROOT / "models").glob("*.resource")):
+        service = ""
+        for line in path.read_text().splitlines():
+            words = line.split("#")[0].split()
+            if words[:1] == ["service"]:
+                service = words[1]
+            elif words and words[0] in ("create", "read", "update", "delete", "list"):
+                names.add(f"{snake(service)}_{snake(words[1])}")
+            elif words[:1] == ["tags"]:
+                names |= {f"{snake(service)}_{snake(op)}" for op in words[1:]}
     return names
 
 

@@ -35,8 +35,8 @@ class ModelError(Exception):
 
 
 class Field:
-    def __init__(self, name, type_, tag, comment):
-        self.name, self.type, self.tag, self.comment = name, type_, tag, comment
+    def __init__(self, name, type_, tag, comment, optional=False):
+        self.name, self.type, self.tag, self.comment, self.optional = name, type_, tag, comment, optional
 
 
 class Record:
@@ -62,12 +62,13 @@ class Record:
 
 def field_of(text, tag, comment):
     name, _, type_ = text.partition(":")
-    type_ = type_.rstrip("?")  # absent texts have ptr NULL anyway; the mark is for people
+    optional = type_.endswith("?")  # left out of answers where it is empty: tools/generate_resources.py
+    type_ = type_.rstrip("?")
     if not NAME.match(name) or name in ("unknown", "key"):
         raise ModelError(f"\"{name}\" is no name for a field: lower case, digits and _, not \"unknown\" or \"key\"")
     if type_ not in TYPES:
         raise ModelError(f"field {name} has the type \"{type_}\": there are {', '.join(TYPES)}")
-    return Field(name, type_, tag, comment)
+    return Field(name, type_, tag, comment, optional)
 
 
 def number(text, most):

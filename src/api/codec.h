@@ -22,5 +22,11 @@ yyjson_mut_val *api_encode_struct(yyjson_mut_doc *d, Arena *a, const ApiShape *s
 /* For a header. STR_NONE when the slot is absent. */
 Str api_encode_text(Arena *a, const ApiShape *shape, ApiTimeFormat time, const void *slot);
 
+/* A member's value as JSON, whatever its kind; and back into a zeroed slot.
+ * Shape:  slot as in the struct of its member; STR_NONE where a text in it is not UTF-8
+ * Errors: as api_decode_struct */
+Str api_encode_value(Arena *a, const ApiShape *shape, const void *slot);
+NODISCARD Err api_decode_value(Arena *a, const ApiShape *shape, Str json, void *slot, Str *why);
+
 /* Is there a value in a member's slot? */
 bool api_present(const ApiShape *shape, const void *slot);

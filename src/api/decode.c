@@ -197,6 +197,16 @@ Err api_decode_struct(Arena *a, const ApiShape *shape, yyjson_val *v, void *out,
     return decode_struct(&d, shape, v, out, NULL);
 }
 
+Err api_decode_value(Arena *a, const ApiShape *shape, Str json, void *slot, Str *why) {
+    Decoder d = { .arena = a, .why = why };
+    yyjson_val *v;
+    void *inner = shape->kind == API_STRUCT ? arena_alloc(a, shape->element_size) : slot;
+    Err e = json_read(a, json, false, &v, why);
+    if (e == OK) e = decode(&d, shape, v, inner, NULL);
+    if (e == OK && inner != slot) *(void **)slot = inner;
+    return e;
+}
+
 /* A double's text: what strtod takes without its hex and locale forms. */
 static bool double_from(Arena *a, Str text, double *out) {
     yyjson_val *v;

@@ -93,6 +93,11 @@ yyjson_mut_val *api_encode_struct(yyjson_mut_doc *d, Arena *a, const ApiShape *s
     return out;
 }
 
+Str api_encode_value(Arena *a, const ApiShape *shape, const void *slot) {
+    yyjson_mut_doc *d = json_doc(a);
+    return json_write_mut(a, encode(d, a, shape, 0, shape->kind == API_STRUCT ? *(void *const *)slot : slot));
+}
+
 static Str encode_text_time(Arena *a, const ApiShape *s, ApiTimeFormat time, int64_t ms) {
     switch (time ? time : s->time) {
     case API_TIME_ISO8601: return timestamp_iso8601(a, ms);

@@ -13,9 +13,6 @@ static inline Str thing_type_arn(Call *c, Str name) {
 static inline Str thing_group_arn(Call *c, Str name) {
     return call_arn(c, "iot", "thinggroup/%.*s", PS(name));
 }
-static inline Str billing_group_arn(Call *c, Str name) {
-    return call_arn(c, "iot", "billinggroup/%.*s", PS(name));
-}
 
 /* The record, or the call's ResourceNotFoundException.
  * Errors: ERR_API, and the store's */

@@ -3,29 +3,12 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include <stdlib.h>
-
 #include "generated/iot.h"
 #include "generated/iot_records.h"
-#include "services/testing/fixture.h"
+#include "services/testing/cases.h"
 
 static int open(void **state) {
-    Fixture *f = mem_new(sizeof *f);
-    fixture_open(f, &iot_service);
-    *state = f;
-    return 0;
-}
-
-static int close(void **state) {
-    fixture_close(*state);
-    free(*state);
-    return 0;
-}
-
-static void expect_error(Fixture *f, Err e, const char *error, const char *message_part) {
-    assert_int_equal(e, ERR_API);
-    if (!str_eq(f->error, str_c(error)) || str_find_str(f->message, str_c(message_part)) == SIZE_MAX)
-        fail_msg("got %.*s: %.*s", PS(f->error), PS(f->message));
+    return fixture_case_open(state, &iot_service);
 }
 
 /* pairs: name, value, …, NULL */
@@ -294,7 +277,7 @@ static void a_type_stays_as_it_was_created(void **state) {
     assert_true(str_eq(listed.thing_types.items[0].thing_type_name, S("V")) && !listed.next_token.ptr);
 }
 
-#define iot_test(name) cmocka_unit_test_setup_teardown(name, open, close)
+#define iot_test(name) cmocka_unit_test_setup_teardown(name, open, fixture_case_close)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

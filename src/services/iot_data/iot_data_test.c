@@ -3,32 +3,15 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include <stdlib.h>
-
 #include "generated/iot_data.h"
 #include "generated/iot_records.h"
 #include "mqtt/packet.h"
 #include "mqtt/props.h"
 #include "services/publish.h"
-#include "services/testing/fixture.h"
+#include "services/testing/cases.h"
 
 static int open(void **state) {
-    Fixture *f = mem_new(sizeof *f);
-    fixture_open(f, &iot_data_service);
-    *state = f;
-    return 0;
-}
-
-static int close(void **state) {
-    fixture_close(*state);
-    free(*state);
-    return 0;
-}
-
-static void expect_error(Fixture *f, Err e, const char *error, const char *message_part) {
-    assert_int_equal(e, ERR_API);
-    if (!str_eq(f->error, str_c(error)) || str_find_str(f->message, str_c(message_part)) == SIZE_MAX)
-        fail_msg("got %.*s: %.*s", PS(f->error), PS(f->message));
+    return fixture_case_open(state, &iot_data_service);
 }
 
 static Err publish(Fixture *f, const IotDataPublishIn *in) {
@@ -154,7 +137,7 @@ static void retained_messages_are_shown_until_they_expire(void **state) {
     assert_null(list.next_token.ptr);
 }
 
-#define iot_data_test(name) cmocka_unit_test_setup_teardown(name, open, close)
+#define iot_data_test(name) cmocka_unit_test_setup_teardown(name, open, fixture_case_close)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
