@@ -124,23 +124,6 @@ Err resource_give(Call *c, const Resource *r, const ApiShape *shape, ResourceLin
     return OK;
 }
 
-static bool lists_same(const Str *a, const Str *b, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (!str_eq(a[i], b[i])) return false;
-    return true;
-}
-
-/* In any order. */
-static bool maps_same(const StrMap *a, const StrMap *b) {
-    if (a->n != b->n) return false;
-    for (size_t i = 0; i < a->n; i++) {
-        size_t k = 0;
-        while (k < b->n && !str_eq(a->items[i].key, b->items[k].key)) k++;
-        if (k == b->n || !str_eq(a->items[i].value, b->items[k].value)) return false;
-    }
-    return true;
-}
-
 bool resource_field_same(const RecordField *f, const void *a, const void *b) {
     const void *x = (const char *)a + f->offset, *y = (const char *)b + f->offset;
     switch ((FieldKind)f->kind) {
@@ -149,11 +132,8 @@ bool resource_field_same(const RecordField *f, const void *a, const void *b) {
     case FIELD_INT: return *(const int64_t *)x == *(const int64_t *)y;
     case FIELD_DOUBLE: return *(const double *)x == *(const double *)y;
     case FIELD_BOOL: return *(const bool *)x == *(const bool *)y;
-    case FIELD_LIST: {
-        const StrList *l = x, *m = y;
-        return l->n == m->n && lists_same(l->items, m->items, l->n);
-    }
-    case FIELD_MAP: return maps_same(x, y);
+    case FIELD_LIST: return str_list_same(*(const StrList *)x, *(const StrList *)y);
+    case FIELD_MAP: return str_map_same(*(const StrMap *)x, *(const StrMap *)y);
     }
     return false;
 }

@@ -19,12 +19,6 @@ static Err too_many(Call *c, size_t n) {
     return api_fail(c, e ? e : invalid(c), "%zu tags are more than the maximum of %d", n, TAGS_MAX);
 }
 
-static StrPair *pair_of(const StrMap *m, Str key) {
-    for (size_t i = 0; i < m->n; i++)
-        if (str_eq(m->items[i].key, key)) return &m->items[i];
-    return NULL;
-}
-
 /* Of an element of the member's list or map. */
 static StrPair pair_at(const ApiShape *shape, const ApiItems *items, size_t i) {
     const char *at = (const char *)items->items + i * shape->element_size;
@@ -41,19 +35,26 @@ static StrPair pair_at(const ApiShape *shape, const ApiItems *items, size_t i) {
     return p;
 }
 
-Err tag_take(Call *c, const ApiShape *shape, const void *slot, StrMap *out) {
-    const ApiItems *given = slot;
-    if (given->n > TAGS_MAX) return too_many(c, given->n);
-    StrMap m = { arena_array(c->arena, StrPair, given->n), 0, given->set };
-    for (size_t i = 0; i < given->n; i++) {
-        StrPair tag = pair_at(shape, given, i);
+Err tag_check(Call *c, StrMap given, StrMap *out) {
+    if (given.n > TAGS_MAX) return too_many(c, given.n);
+    StrMap m = { arena_array(c->arena, StrPair, given.n), 0, given.set };
+    for (size_t i = 0; i < given.n; i++) {
+        StrPair tag = given.items[i];
         if (tag.key.len >= 4 && str_eq_nocase(str_sub(tag.key, 0, 4), S("aws:")))
             return api_fail(c, invalid(c), "The tag key %.*s is reserved: it begins with aws:", PS(tag.key));
-        if (pair_of(&m, tag.key)) return api_fail(c, invalid(c), "The tag key %.*s is given twice", PS(tag.key));
+        if (str_map_find(&m, tag.key)) return api_fail(c, invalid(c), "The tag key %.*s is given twice", PS(tag.key));
         m.items[m.n++] = (StrPair){ tag.key, tag.value.ptr ? tag.value : S("") };
     }
     *out = m;
     return OK;
+}
+
+Err tag_take(Call *c, const ApiShape *shape, const void *slot, StrMap *out) {
+    const ApiItems *items = slot;
+    size_t n = items->n > TAGS_MAX ? TAGS_MAX + 1 : items->n;
+    StrMap given = { arena_array(c->arena, StrPair, n), n, items->set };
+    for (size_t i = 0; i < n; i++) given.items[i] = pair_at(shape, items, i);
+    return tag_check(c, given, out);
 }
 
 void tag_give(Call *c, const ApiShape *shape, StrMap tags, void *slot) {
@@ -78,7 +79,7 @@ Err tag_merge(Call *c, StrMap have, StrMap more, StrMap *out) {
     StrMap m = { arena_array(c->arena, StrPair, have.n + more.n), have.n, true };
     if (have.n) memcpy(m.items, have.items, have.n * sizeof *m.items);
     for (size_t i = 0; i < more.n; i++) {
-        StrPair *there = pair_of(&m, more.items[i].key);
+        StrPair *there = str_map_find(&m, more.items[i].key);
         *(there ? there : &m.items[m.n++]) = more.items[i];
     }
     if (m.n > TAGS_MAX) return too_many(c, m.n);

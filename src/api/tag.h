@@ -12,6 +12,8 @@ enum { TAGS_MAX = 50 };
  * Errors: ERR_API: a key twice, a reserved one, too many
  * Owns:   texts are borrowed */
 NODISCARD Err tag_take(Call *c, const ApiShape *shape, const void *slot, StrMap *out);
+/* The same of tags in pairs. */
+NODISCARD Err tag_check(Call *c, StrMap given, StrMap *out);
 /* To a member's slot, in the call's arena. */
 void tag_give(Call *c, const ApiShape *shape, StrMap tags, void *slot);
 /* have with those of `more` added or replaced. Errors: ERR_API: more than TAGS_MAX */

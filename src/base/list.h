@@ -17,3 +17,8 @@ typedef struct {
     size_t n;
     bool set;
 } StrMap;
+
+/* The pair of that key, or NULL. */
+StrPair *str_map_find(const StrMap *m, Str key);
+bool str_map_same(StrMap a, StrMap b); /* in any order */
+bool str_list_same(StrList a, StrList b);

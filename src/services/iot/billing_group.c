@@ -1,7 +1,6 @@
 /* Billing groups: a thing is in one at most, which its own record names. (models/iot.resource has the plain
  * operations.) Source: botocore's iot model; AWS IoT developer guide, "Tagging with billing groups" */
 #include "api/page.h"
-#include "generated/iot_resources.h"
 #include "services/iot/registry.h"
 
 enum { PAGE_MAX = 250, PAGE_DEFAULT = 100 };

@@ -120,7 +120,7 @@ static Err add_ancestors(Event *e, const ThingGroupRecord *g) {
     for (size_t i = 0; err == OK && i < path.n; i++) {
         err = group_id(e->c, path.names[i], &parent_id);
         yyjson_mut_val *o = yyjson_mut_arr_add_obj(e->doc, list);
-        json_add_str(e->doc, o, S("groupArn"), thing_group_arn(e->c, path.names[i]));
+        json_add_str(e->doc, o, S("groupArn"), iot_thing_group_arn(e->c, path.names[i]));
         json_add_str(e->doc, o, S("groupId"), parent_id);
     }
     if (err != OK) return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
@@ -156,7 +156,7 @@ Err event_membership(Call *c, const GroupMemberRecord *m, bool added) {
     err = group_id(c, m->thing_group_name, &id);
     if (err == OK) err = thing_record_peek(c->txn, call_tenant(c), m->thing_name, c->arena, &t);
     if (err != OK) return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
-    text(&e, "groupArn", thing_group_arn(c, m->thing_group_name));
+    text(&e, "groupArn", iot_thing_group_arn(c, m->thing_group_name));
     text(&e, "groupId", id);
     text(&e, "thingArn", thing_arn(c, m->thing_name));
     text(&e, "thingId", t.thing_id);

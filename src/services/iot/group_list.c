@@ -10,7 +10,7 @@
 enum { PAGE_MAX = 250, PAGE_DEFAULT = 100 };
 
 static IotGroupNameAndArn named(Call *c, Str name) {
-    return (IotGroupNameAndArn){ .group_name = name, .group_arn = thing_group_arn(c, name) };
+    return (IotGroupNameAndArn){ .group_name = name, .group_arn = iot_thing_group_arn(c, name) };
 }
 
 typedef struct {
@@ -49,7 +49,7 @@ Err iot_list_thing_groups(Call *c, const IotListThingGroupsIn *in, IotListThingG
     Str after, last = STR_NONE;
     RecordScan *scan;
     ThingGroupRecord g;
-    Err e = in->parent_group.ptr ? thing_group_need(c, in->parent_group, &g) : OK, failed = OK;
+    Err e = in->parent_group.ptr ? iot_thing_group_need(c, in->parent_group, &g) : OK, failed = OK;
     if (e == OK) e = page_begin(c, filters, in->next_token, &after);
     if (e == OK) e = walk_groups(&filter, after, &scan);
     if (e != OK) return e;
@@ -137,7 +137,7 @@ Err iot_list_things_in_thing_group(Call *c, const IotListThingsInThingGroupIn *i
     StrList things = { arena_array(c->arena, Str, most), 0, true };
     StrList groups = { (Str[]){ in->thing_group_name }, 1, true };
     ThingGroupRecord g;
-    Err e = thing_group_need(c, in->thing_group_name, &g);
+    Err e = iot_thing_group_need(c, in->thing_group_name, &g);
     if (e == OK) e = page_begin(c, filters, in->next_token, &token);
     if (e == OK && in->recursive.v) e = group_descendants(c, in->thing_group_name, &groups);
     if (e != OK) return e;

@@ -10,13 +10,13 @@ static Err names(Call *c, Str thing, Str thing_arn_given, Str group, Str group_a
 
 static Err add(Call *c, Str thing, Str group) {
     ThingGroupRecord g;
-    Err e = thing_group_need(c, group, &g);
+    Err e = iot_thing_group_need(c, group, &g);
     return e == OK ? member_add(c, thing, &g) : e;
 }
 
 static Err remove_from(Call *c, Str thing, Str group) {
     ThingGroupRecord g;
-    Err e = thing_group_need(c, group, &g);
+    Err e = iot_thing_group_need(c, group, &g);
     if (e == OK && g.query_string.ptr)
         return api_fail(c, IOT_INVALID_REQUEST, "Things cannot be removed from the dynamic thing group %.*s",
                         PS(group));

@@ -1,9 +1,10 @@
 #include "services/iot/registry.h"
 
+#include "api/tag.h"
 #include "identity/directory.h"
 #include "services/env.h"
 
-enum { ATTRIBUTES_BYTES_MAX = 47 * 1024, TAGS_MAX = 50 }; /* Source: AWS IoT Core quotas; AWS tagging limits */
+enum { ATTRIBUTES_BYTES_MAX = 47 * 1024 }; /* Source: AWS IoT Core quotas */
 
 static Err found(Call *c, Err e, const char *kind, Str name) {
     if (e != ERR_NOT_FOUND) return e;
@@ -14,17 +15,9 @@ Err thing_need(Call *c, Str name, ThingRecord *out) {
     return found(c, thing_record_get(c->txn, call_tenant(c), name, c->arena, out), "Thing", name);
 }
 
-Err thing_type_need(Call *c, Str name, ThingTypeRecord *out) {
-    return found(c, thing_type_record_get(c->txn, call_tenant(c), name, c->arena, out), "Thing type", name);
-}
-
-Err thing_group_need(Call *c, Str name, ThingGroupRecord *out) {
-    return found(c, thing_group_record_get(c->txn, call_tenant(c), name, c->arena, out), "Thing group", name);
-}
-
 Err thing_type_may_join(Call *c, Str name) {
     ThingTypeRecord type;
-    Err e = thing_type_need(c, name, &type);
+    Err e = iot_thing_type_need(c, name, &type);
     if (e != OK) return e;
     if (type.deprecated)
         return api_fail(c, IOT_INVALID_REQUEST, "Can not create new thing with deprecated thing type:%.*s", PS(name));
@@ -60,19 +53,13 @@ Err registry_expect_version(Call *c, OptInt expected, const char *kind, Str name
                     (long long)expected.v, kind, PS(name), (long long)version);
 }
 
-static StrPair *pair_of(StrMap *m, Str key) {
-    for (size_t i = 0; i < m->n; i++)
-        if (str_eq(m->items[i].key, key)) return &m->items[i];
-    return NULL;
-}
-
 StrMap attributes_after(Call *c, StrMap have, const IotAttributePayload *payload) {
     if (!payload || !(payload->attributes.set || payload->merge.v)) return have;
     size_t kept = payload->merge.v ? have.n : 0;
     StrMap out = { arena_array(c->arena, StrPair, kept + payload->attributes.n), kept, true };
     if (kept) memcpy(out.items, have.items, kept * sizeof *out.items);
     for (size_t i = 0; i < payload->attributes.n; i++) {
-        StrPair given = payload->attributes.items[i], *there = pair_of(&out, given.key);
+        StrPair given = payload->attributes.items[i], *there = str_map_find(&out, given.key);
         if (there && given.value.len)
             there->value = given.value;
         else if (there)
@@ -81,22 +68,6 @@ StrMap attributes_after(Call *c, StrMap have, const IotAttributePayload *payload
             out.items[out.n++] = given;
     }
     return out;
-}
-
-bool str_map_same(StrMap a, StrMap b) {
-    if (a.n != b.n) return false;
-    for (size_t i = 0; i < a.n; i++) {
-        const StrPair *other = pair_of(&b, a.items[i].key);
-        if (!other || !str_eq(other->value, a.items[i].value)) return false;
-    }
-    return true;
-}
-
-bool str_list_same(StrList a, StrList b) {
-    if (a.n != b.n) return false;
-    for (size_t i = 0; i < a.n; i++)
-        if (!str_eq(a.items[i], b.items[i])) return false;
-    return true;
 }
 
 Err attributes_check(Call *c, StrMap attributes, size_t count_max) {
@@ -111,20 +82,10 @@ Err attributes_check(Call *c, StrMap attributes, size_t count_max) {
     return OK;
 }
 
+_Static_assert(sizeof(IotTag) == sizeof(StrPair), "a tag is a key and a value");
+
 Err tags_from(Call *c, const IotTagList *tags, StrMap *out) {
-    if (tags->n > TAGS_MAX)
-        return api_fail(c, IOT_INVALID_REQUEST, "%zu tags are more than the maximum of %d", tags->n, TAGS_MAX);
-    StrMap m = { arena_array(c->arena, StrPair, tags->n), 0, tags->set };
-    for (size_t i = 0; i < tags->n; i++) {
-        IotTag tag = tags->items[i];
-        if (str_starts(tag.key, S("aws:")))
-            return api_fail(c, IOT_INVALID_REQUEST, "The tag key %.*s is reserved: it begins with aws:", PS(tag.key));
-        if (pair_of(&m, tag.key))
-            return api_fail(c, IOT_INVALID_REQUEST, "The tag key %.*s is given twice", PS(tag.key));
-        m.items[m.n++] = (StrPair){ tag.key, tag.value.ptr ? tag.value : S("") };
-    }
-    *out = m;
-    return OK;
+    return tag_check(c, (StrMap){ (StrPair *)(void *)tags->items, tags->n, tags->set }, out);
 }
 
 typedef struct {

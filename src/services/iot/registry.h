@@ -3,22 +3,15 @@
 
 #include "generated/iot.h"
 #include "generated/iot_records.h"
+#include "generated/iot_resources.h"
 
 static inline Str thing_arn(Call *c, Str name) {
     return call_arn(c, "iot", "thing/%.*s", PS(name));
-}
-static inline Str thing_type_arn(Call *c, Str name) {
-    return call_arn(c, "iot", "thingtype/%.*s", PS(name));
-}
-static inline Str thing_group_arn(Call *c, Str name) {
-    return call_arn(c, "iot", "thinggroup/%.*s", PS(name));
 }
 
 /* The record, or the call's ResourceNotFoundException.
  * Errors: ERR_API, and the store's */
 NODISCARD Err thing_need(Call *c, Str name, ThingRecord *out);
-NODISCARD Err thing_type_need(Call *c, Str name, ThingTypeRecord *out);
-NODISCARD Err thing_group_need(Call *c, Str name, ThingGroupRecord *out);
 /* The type may be given to a thing: it is there and not deprecated. Locks it against its deletion. */
 NODISCARD Err thing_type_may_join(Call *c, Str name);
 /* The billing group is there. Locks it against its deletion. */
@@ -35,8 +28,6 @@ NODISCARD Err registry_expect_version(Call *c, OptInt expected, const char *kind
 /* What attributes become by a payload (NULL: they stay). Merged where it says so, else replaced; an empty value
  * removes. Lives in the call's arena. */
 StrMap attributes_after(Call *c, StrMap have, const IotAttributePayload *payload);
-bool str_map_same(StrMap a, StrMap b); /* in any order */
-bool str_list_same(StrList a, StrList b);
 /* Errors: ERR_API: more than count_max, or names and values of more than 47 KB */
 NODISCARD Err attributes_check(Call *c, StrMap attributes, size_t count_max);
 

@@ -23,7 +23,7 @@ static Err check_parent(Call *c, Str name) {
     ThingGroupRecord parent;
     GroupPath path;
     size_t n = 0;
-    Err e = thing_group_need(c, name, &parent);
+    Err e = iot_thing_group_need(c, name, &parent);
     if (e == OK) e = thing_group_record_lock(c->txn, call_tenant(c), name);
     if (e == OK) e = group_path(c, &parent, &path);
     if (e == OK) e = count_children(c, name, &n);
@@ -59,7 +59,7 @@ Err iot_create_thing_group(Call *c, const IotCreateThingGroupIn *in, IotCreateTh
     e = thing_group_record_get(c->txn, call_tenant(c), in->thing_group_name, c->arena, &have);
     if (e == OK && !same_settings(&have, &want)) {
         c->failure.resource_id = have.thing_group_id;
-        c->failure.resource_arn = thing_group_arn(c, have.thing_group_name);
+        c->failure.resource_arn = iot_thing_group_arn(c, have.thing_group_name);
         return api_fail(c, IOT_RESOURCE_ALREADY_EXISTS,
                         "Thing group %.*s already exists in account with different settings",
                         PS(have.thing_group_name));
@@ -75,7 +75,7 @@ Err iot_create_thing_group(Call *c, const IotCreateThingGroupIn *in, IotCreateTh
     }
     if (e != OK) return e;
     *out = (IotCreateThingGroupOut){ .thing_group_name = want.thing_group_name,
-                                     .thing_group_arn = thing_group_arn(c, want.thing_group_name),
+                                     .thing_group_arn = iot_thing_group_arn(c, want.thing_group_name),
                                      .thing_group_id = want.thing_group_id };
     return OK;
 }
@@ -87,7 +87,8 @@ static IotThingGroupMetadata *metadata(Call *c, const ThingGroupRecord *g, const
     list->items = arena_array(c->arena, IotGroupNameAndArn, path->n);
     list->set = path->n > 0;
     for (; list->n < path->n; list->n++)
-        list->items[list->n] = (IotGroupNameAndArn){ path->names[list->n], thing_group_arn(c, path->names[list->n]) };
+        list->items[list->n] =
+            (IotGroupNameAndArn){ path->names[list->n], iot_thing_group_arn(c, path->names[list->n]) };
     return m;
 }
 
@@ -103,12 +104,12 @@ static IotThingGroupProperties *properties(Call *c, const ThingGroupRecord *g) {
 Err iot_describe_thing_group(Call *c, const IotDescribeThingGroupIn *in, IotDescribeThingGroupOut *out) {
     ThingGroupRecord g;
     GroupPath path;
-    Err e = thing_group_need(c, in->thing_group_name, &g);
+    Err e = iot_thing_group_need(c, in->thing_group_name, &g);
     if (e == OK) e = group_path(c, &g, &path);
     if (e != OK) return e;
     *out = (IotDescribeThingGroupOut){ .thing_group_name = g.thing_group_name,
                                        .thing_group_id = g.thing_group_id,
-                                       .thing_group_arn = thing_group_arn(c, g.thing_group_name),
+                                       .thing_group_arn = iot_thing_group_arn(c, g.thing_group_name),
                                        .version = { true, g.version },
                                        .thing_group_properties = properties(c, &g),
                                        .thing_group_metadata = metadata(c, &g, &path),
@@ -121,7 +122,7 @@ Err iot_describe_thing_group(Call *c, const IotDescribeThingGroupIn *in, IotDesc
 
 Err iot_update_thing_group(Call *c, const IotUpdateThingGroupIn *in, IotUpdateThingGroupOut *out) {
     ThingGroupRecord g;
-    Err e = thing_group_need(c, in->thing_group_name, &g);
+    Err e = iot_thing_group_need(c, in->thing_group_name, &g);
     if (e == OK) e = registry_expect_version(c, in->expected_version, "thing group", g.thing_group_name, g.version);
     if (e != OK) return e;
     const IotThingGroupProperties *p = in->thing_group_properties ? in->thing_group_properties : &no_properties;
@@ -137,7 +138,7 @@ Err iot_update_thing_group(Call *c, const IotUpdateThingGroupIn *in, IotUpdateTh
 }
 
 static Err drop_policies(Call *c, Str group) {
-    Str arn = thing_group_arn(c, group), names[64];
+    Str arn = iot_thing_group_arn(c, group), names[64];
     for (size_t n = 64; n == 64;) {
         RecordScan *scan;
         PolicyAttachmentRecord a;
