@@ -100,6 +100,24 @@ void conn_ready(LoadConn *c) {
     c->tping = w->now;
     atomic_fetch_add(&run.ready, 1);
 }
+/* What follows a handshake of before: a session for the next one. */
+void conn_hang_up(LoadConn *c) {
+    if (c->state != STATE_READY) return;
+    if (c->ssl) {
+        SSL_write(c->ssl, "\xe0\0", 2);
+        SSL_shutdown(c->ssl);
+        SSL_SESSION_free(c->session);
+        c->session = SSL_get1_session(c->ssl);
+        SSL_free(c->ssl);
+        c->ssl = NULL;
+    }
+    close(c->fd);
+    c->fd = -1;
+    c->state = STATE_NEW;
+    c->outlen = c->outoff = c->leftlen = 0;
+    c->w->ready--;
+    atomic_fetch_sub(&run.ready, 1);
+}
 static void hello(LoadConn *c) {
     c->state = STATE_CONNACK;
     queue_connect(c);
@@ -108,6 +126,7 @@ static void tls_step(LoadConn *c) {
     ERR_clear_error();
     int r = SSL_connect(c->ssl);
     if (r == 1) {
+        if (SSL_session_reused(c->ssl)) atomic_fetch_add(&run.resumed, 1);
         arm(c, 0);
         hello(c);
         return;
@@ -141,6 +160,7 @@ void conn_event(LoadConn *c, uint32_t ev) {
         c->ssl = SSL_new(run.tls);
         SSL_set_fd(c->ssl, c->fd);
         if (opt.sni) SSL_set_tlsext_host_name(c->ssl, opt.sni);
+        if (c->session) SSL_set_session(c->ssl, c->session);
         tls_step(c);
         return;
     }

@@ -27,6 +27,7 @@ int topic_of(char *b, uint32_t p) /* the topic of publisher p */
 {
     char *s = b;
     if (opt.mode == MODE_FANOUT) return sprintf(b, "%s/all", opt.prefix);
+    if (opt.mode == MODE_SHADOW) return sprintf(b, "$aws/things/%s-%u/shadow/update", opt.prefix, p);
     if (opt.mode == MODE_WILDCARD) {
         if (opt.match) return wild_name(b, p % opt.wild, 1);
         if (opt.shape == SHAPE_BRANCH) {
@@ -45,7 +46,8 @@ static int conn_filter(LoadConn *c, uint32_t k, char *b) /* k-th filter of a sub
     if (c->role == ROLE_WILDCARD) return wild_name(b, c->num * opt.subsper + k, 0);
     if (opt.mode == MODE_SHARED) return sprintf(b, "$share/grp/%s/#", opt.prefix);
     if (opt.mode == MODE_FANOUT) return topic_of(b, 0);
-    return topic_of(b, c->num + k * run.subs_n);
+    int n = topic_of(b, c->num + k * run.subs_n);
+    return opt.mode == MODE_SHADOW ? n + sprintf(b + n, "/accepted") : n;
 }
 static uint8_t *varint(uint8_t *p, uint32_t n) {
     do {
@@ -132,6 +134,26 @@ void publisher_header(Publisher *P, const char *t, uint32_t n) {
     P->hdrlen = p - P->hdr;
     P->frame = P->hdrlen + (opt.qos ? 2 : 0) + (opt.v5 ? 1 : 0) + opt.size;
 }
+/* Every answer carries the request's clientToken: time, publisher and sequence number in hex. */
+static const char TOKEN[] = "\"clientToken\":\"";
+static void write_shadow(uint8_t *p, uint64_t ts, uint32_t pn, uint32_t seq) {
+    char text[SHADOW_BYTES + 1];
+    int n = snprintf(text, sizeof text, "{\"state\":{\"reported\":{\"n\":%u,\"on\":true}},%s%016llx%08x%08x\"", seq,
+                     TOKEN, (unsigned long long)ts, pn, seq);
+    memcpy(p, text, (size_t)n);
+    memset(p + n, ' ', (size_t)(SHADOW_BYTES - n));
+    p[SHADOW_BYTES - 1] = '}';
+}
+bool shadow_stamp(const uint8_t *payload, uint32_t n, uint64_t *ts, uint32_t *publisher, uint32_t *seq) {
+    char text[33] = { 0 };
+    unsigned long long t;
+    const uint8_t *at = memmem(payload, n, TOKEN, sizeof TOKEN - 1);
+    if (!at || payload + n - at < (long)sizeof TOKEN - 1 + 32) return false;
+    memcpy(text, at + sizeof TOKEN - 1, 32);
+    if (sscanf(text, "%16llx%8x%8x", &t, publisher, seq) != 3) return false;
+    *ts = t;
+    return true;
+}
 void queue_publish(Worker *w, uint32_t pn, uint64_t ts) {
     Publisher *P = &run.pubs[pn];
     LoadConn *c = P->c;
@@ -139,6 +161,10 @@ void queue_publish(Worker *w, uint32_t pn, uint64_t ts) {
         char t[TOPIC_BYTES_MAX];
         w->rng = w->rng * 6364136223846793005ull + 1442695040888963407ull;
         publisher_header(P, t, wild_name(t, (uint32_t)(w->rng >> 33) % opt.wild, 1));
+    }
+    if (opt.mode == MODE_INTERLEAVED) { /* the next subscriber's topic */
+        char t[TOPIC_BYTES_MAX];
+        publisher_header(P, t, topic_of(t, (pn + P->seq) % run.subs_n));
     }
     uint8_t *p = room(c, P->frame);
     uint32_t seq = ++P->seq;
@@ -150,10 +176,14 @@ void queue_publish(Worker *w, uint32_t pn, uint64_t ts) {
         *p++ = P->pid;
     }
     if (opt.v5) *p++ = 0;
-    memcpy(p, w->payload, opt.size);
-    memcpy(p, &ts, 8);
-    memcpy(p + 8, &pn, 4);
-    memcpy(p + 12, &seq, 4);
+    if (opt.mode == MODE_SHADOW) {
+        write_shadow(p, ts, pn, seq);
+    } else {
+        memcpy(p, w->payload, opt.size);
+        memcpy(p, &ts, 8);
+        memcpy(p + 8, &pn, 4);
+        memcpy(p + 12, &seq, 4);
+    }
     c->outlen += P->frame;
     w->sent++;
     if (atomic_load_explicit(&run.phase, memory_order_relaxed) == PHASE_MEASURE) w->sent_m++;

@@ -10,21 +10,34 @@
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "figures.h"
 
 enum {
     READ_BYTES = 512 * 1024, /* a thread's read buffer; holds the largest frame */
     OUT_HIGH = 64 * 1024,    /* a publisher stops filling above this */
     TOPIC_BYTES_MAX = 256,
     PIDS_MAX = 8,
+    SHADOW_BYTES = 110, /* a shadow's update, as queue_publish writes it */
 };
 
-typedef enum { MODE_CONNECT, MODE_FANIN, MODE_FANOUT, MODE_SHARED, MODE_WILDCARD } Mode;
+typedef enum {
+    MODE_CONNECT,
+    MODE_FANIN,
+    MODE_FANOUT,
+    MODE_SHARED,
+    MODE_WILDCARD,
+    MODE_INTERLEAVED,
+    MODE_RESUME,
+    MODE_SHADOW
+} Mode;
 /* How the wildcard filters look: device/#, +/device/+, or such that a topic walks every branch of a trie. */
 typedef enum { SHAPE_DEVICE, SHAPE_PLUS, SHAPE_BRANCH } Shape;
 typedef enum { ROLE_IDLE, ROLE_SUBSCRIBER, ROLE_PUBLISHER, ROLE_WILDCARD } Role;
 typedef enum { STATE_NEW, STATE_TCP, STATE_TLS, STATE_CONNACK, STATE_SUBACK, STATE_READY, STATE_DEAD } State;
-typedef enum { PHASE_RAMP, PHASE_RUN, PHASE_MEASURE, PHASE_DRAIN, PHASE_STOP } Phase;
+typedef enum { PHASE_RAMP, PHASE_HANG_UP, PHASE_RUN, PHASE_MEASURE, PHASE_DRAIN, PHASE_STOP } Phase;
 
 typedef struct {
     Mode mode;
@@ -37,13 +50,6 @@ typedef struct {
     int pid[PIDS_MAX], npid;
 } Options;
 
-enum { HISTOGRAM_BITS = 7, HISTOGRAM_N = (64 - HISTOGRAM_BITS) << HISTOGRAM_BITS };
-/* 128 linear steps a power of two: an error below 0.8 %. */
-typedef struct {
-    uint64_t n, max;
-    uint32_t b[HISTOGRAM_N];
-} Histogram;
-
 typedef struct Worker Worker;
 
 typedef struct LoadConn {
@@ -52,6 +58,7 @@ typedef struct LoadConn {
     uint32_t idx; /* of all: gives the client id */
     uint32_t num; /* of its role */
     SSL *ssl;
+    SSL_SESSION *session; /* resume: the newest that the server gave */
     Worker *w;
     struct LoadConn *nextdirty;
     uint8_t *out;
@@ -97,14 +104,15 @@ typedef struct {
     LoadConn *conns;
     Publisher *pubs;
     uint32_t conns_n, pubs_n, subs_n, wilds_n;
-    uint32_t fan; /* receivers of each message */
-    int pairs;    /* a publisher and its receiver are a pair in one thread */
-    SSL_CTX *tls; /* NULL: without */
+    uint32_t fan;   /* receivers of each message */
+    uint32_t *seen; /* interleaved: the last sequence number of each publisher at each subscriber */
+    int pairs;      /* a publisher and its receiver are a pair in one thread */
+    SSL_CTX *tls;   /* NULL: without */
     struct sockaddr_in broker;
     uint64_t start_ns, measure_ns;
     _Atomic int phase;
     _Atomic uint64_t sent, recv; /* for the window, where a message has not one receiver */
-    _Atomic uint32_t ready, dead, complaints;
+    _Atomic uint32_t ready, dead, complaints, resumed;
 } Run;
 
 extern Options opt;
@@ -116,16 +124,19 @@ void *zeroed(size_t n);
 uint64_t now_ns(void);
 
 /* frames.c: what is sent */
-int topic_of(char *to, uint32_t publisher);
-uint8_t *room(LoadConn *c, uint32_t n); /* n free bytes at the end of the output */
+int topic_of(char *to, uint32_t publisher); /* interleaved: of a subscriber */
+uint8_t *room(LoadConn *c, uint32_t n);     /* n free bytes at the end of the output */
 void queue_connect(LoadConn *c);
 void queue_subscribe(LoadConn *c); /* the next eight filters at most */
 void publisher_header(Publisher *p, const char *topic, uint32_t n);
+bool shadow_stamp(const uint8_t *payload, uint32_t n, uint64_t *ts, uint32_t *publisher,
+                  uint32_t *seq); /* of an answer */
 void queue_publish(Worker *w, uint32_t publisher, uint64_t ts);
 
 /* connection.c */
 void conn_start(LoadConn *c);
 void conn_ready(LoadConn *c);
+void conn_hang_up(LoadConn *c); /* orderly; it may be started again */
 void conn_kill(LoadConn *c, const char *why);
 void conn_flush(LoadConn *c);
 void conn_event(LoadConn *c, uint32_t events);
@@ -138,8 +149,6 @@ void publisher_may(Worker *w, uint32_t publisher);
 void *worker_main(void *worker);
 
 /* report.c */
-void histogram_add(Histogram *h, uint64_t v);
-void histogram_merge(Histogram *a, const Histogram *b);
 typedef struct {
     uint64_t ns;
     double broker_cpu_s, own_cpu_s;

@@ -15,6 +15,9 @@
 /* Modes
  *   connect   opens --clients connections and holds them for --seconds
  *   fanin     --clients publishers, --subs subscribers (default: one each), every publisher its own topic
+ *   resume    connect, hang up, and connect again with the TLS sessions of before: the second time counts
+ *   interleaved  fanin, but a publisher's messages go to the topics of all subscribers in turn
+ *   shadow    fanin of updates of shadows, received as what the server accepted
  *   fanout    --clients subscribers of one topic, --pubs publishers (default 1)
  *   shared    --clients publishers, --subs members of one $share group
  *   wildcard  fanin, while --wild wildcard filters are registered; with --match every message hits one of them
@@ -62,9 +65,9 @@ static void tls_init(void) {
                                          : "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256");
     SSL_CTX_set_mode(run.tls,
                      SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_session_cache_mode(run.tls, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_session_cache_mode(run.tls, SSL_SESS_CACHE_OFF); /* conn_hang_up keeps them itself */
     SSL_CTX_set_options(run.tls, SSL_OP_IGNORE_UNEXPECTED_EOF);
-    if (opt.mode != MODE_CONNECT) {
+    if (opt.mode != MODE_CONNECT && opt.mode != MODE_RESUME) {
         SSL_CTX_set_read_ahead(run.tls, 1);
         SSL_CTX_set_default_read_buffer_len(run.tls, 64 * 1024);
     }
@@ -100,15 +103,19 @@ static void add_conn(uint32_t *at, int role, uint32_t num, uint32_t nfilter, uin
 }
 static void setup(void) {
     uint32_t at = 0;
-    run.pairs = opt.mode == MODE_FANIN || (opt.mode == MODE_WILDCARD && !opt.match);
+    run.pairs = opt.mode == MODE_FANIN || opt.mode == MODE_INTERLEAVED || opt.mode == MODE_SHADOW ||
+                (opt.mode == MODE_WILDCARD && !opt.match);
     switch (opt.mode) {
-    case MODE_CONNECT: run.conns_n = opt.clients; break;
+    case MODE_CONNECT:
+    case MODE_RESUME: run.conns_n = opt.clients; break;
     case MODE_FANOUT:
         run.subs_n = opt.clients;
         run.pubs_n = opt.pubs;
         run.fan = run.subs_n;
         break;
     case MODE_WILDCARD:
+    case MODE_INTERLEAVED:
+    case MODE_SHADOW:
     case MODE_FANIN:
         if (opt.mode == MODE_WILDCARD) run.wilds_n = (opt.wild + opt.subsper - 1) / opt.subsper;
         run.pubs_n = opt.clients;
@@ -120,7 +127,7 @@ static void setup(void) {
         run.subs_n = opt.subs ? opt.subs : 4;
         break;
     }
-    if (opt.mode != MODE_CONNECT) run.conns_n = run.wilds_n + run.subs_n + run.pubs_n;
+    if (opt.mode != MODE_CONNECT && opt.mode != MODE_RESUME) run.conns_n = run.wilds_n + run.subs_n + run.pubs_n;
     run.conns = zeroed(sizeof *run.conns * run.conns_n);
     run.pubs = zeroed(sizeof *run.pubs * (run.pubs_n + 1));
     run.workers = zeroed(sizeof *run.workers * opt.threads);
@@ -136,7 +143,8 @@ static void setup(void) {
         w->rdy = zeroed(4 * (run.pubs_n + 1));
         w->rng = 88172645463325252ull + i;
     }
-    if (opt.mode == MODE_CONNECT) {
+    if (opt.mode == MODE_INTERLEAVED) run.seen = zeroed(sizeof *run.seen * run.pubs_n * run.subs_n);
+    if (opt.mode == MODE_CONNECT || opt.mode == MODE_RESUME) {
         for (int i = 0; i < opt.clients; i++) add_conn(&at, ROLE_IDLE, i, 0, i);
         return;
     }
@@ -144,7 +152,8 @@ static void setup(void) {
         add_conn(&at, ROLE_WILDCARD, i,
                  (i + 1) * opt.subsper <= (uint32_t)opt.wild ? (uint32_t)opt.subsper : opt.wild - i * opt.subsper, i);
     for (uint32_t i = 0; i < run.subs_n; i++)
-        add_conn(&at, ROLE_SUBSCRIBER, i, run.pairs ? (run.pubs_n - i + run.subs_n - 1) / run.subs_n : 1, i);
+        add_conn(&at, ROLE_SUBSCRIBER, i, run.pairs && !run.seen ? (run.pubs_n - i + run.subs_n - 1) / run.subs_n : 1,
+                 i);
     for (uint32_t i = 0; i < run.pubs_n; i++) add_conn(&at, ROLE_PUBLISHER, i, 0, run.subs_n ? i % run.subs_n : i);
     for (int i = 0; i < opt.threads; i++)
         run.workers[i].rate = run.pubs_n ? opt.rate * run.workers[i].np / run.pubs_n : 0;
@@ -160,6 +169,9 @@ static int wait_phase(double s, int (*done)(void)) /* at most s seconds, or unti
 }
 static int all_ready(void) {
     return atomic_load(&run.ready) + atomic_load(&run.dead) >= run.conns_n;
+}
+static int all_gone(void) {
+    return atomic_load(&run.ready) == 0;
 }
 static uint64_t sum_recv(void) {
     uint64_t s = 0;
@@ -207,7 +219,7 @@ static void prepare(void) {
 
 /* The load itself; marks 2 and 3 are the ends of the measured span. */
 static void measure(Mark m[4]) {
-    if (opt.mode == MODE_CONNECT) {
+    if (opt.mode == MODE_CONNECT || opt.mode == MODE_RESUME) {
         wait_phase(opt.seconds, NULL);
         m[3] = mark();
         return;
@@ -230,6 +242,15 @@ int main(int argc, char **argv) {
     prepare();
     m[0] = mark();
     for (int i = 0; i < opt.threads; i++) pthread_create(&run.workers[i].th, NULL, worker_main, &run.workers[i]);
+    if (opt.mode == MODE_RESUME && wait_phase(opt.ramp_limit, all_ready)) {
+        usleep(200000); /* the last sessions arrive */
+        atomic_store(&run.phase, PHASE_HANG_UP);
+        wait_phase(5, all_gone);
+        usleep(500000);
+        m[0] = mark();
+        atomic_store(&run.resumed, 0);
+        atomic_store(&run.phase, PHASE_RAMP);
+    }
     if (!wait_phase(opt.ramp_limit, all_ready))
         fprintf(stderr, "mqload: only %u of %u connections came up in %.0f s\n", atomic_load(&run.ready), run.conns_n,
                 opt.ramp_limit);

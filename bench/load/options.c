@@ -24,7 +24,8 @@ Options opt = { .host = "127.0.0.1",
                 .clean = 1 };
 
 static const char usage[] =
-    "usage: mqload MODE [options]    MODE: connect fanin fanout shared wildcard\n"
+    "usage: mqload MODE [options]    MODE: connect resume fanin interleaved fanout shared wildcard "
+    "shadow\n"
     "  --host A --port N --tls[=1.2|1.3|any] --cafile F --cert F --key F --alpn S --sni S --ciphers S --insecure\n"
     "  --clients N --subs N --pubs N --qos 0|1 --size B --rate MSGS/S --window N --seconds S --warmup S --threads N\n"
     "  --topic-prefix S --client-prefix S --user S --pass S --keepalive S --concurrency N --source-ips N --v5 "
@@ -110,13 +111,15 @@ static const struct option opts[] = { { "host", 1, 0, O_HOST },
                                       { 0, 0, 0, 0 } };
 
 void options_read(int ac, char **av) {
-    static const char *names[] = { "connect", "fanin", "fanout", "shared", "wildcard" };
+    static const char *names[] = {
+        "connect", "fanin", "fanout", "shared", "wildcard", "interleaved", "resume", "shadow"
+    };
     int r;
     char *s, *t;
     if (ac < 2) die("%s", usage);
-    for (r = 0; r < 5 && strcmp(av[1], names[r]); r++)
+    for (r = 0; r <= MODE_SHADOW && strcmp(av[1], names[r]); r++)
         ;
-    if (r == 5) die("%s", usage);
+    if (r > MODE_SHADOW) die("%s", usage);
     opt.mode = r;
     opt.mode_name = names[r];
     optind = 2;
@@ -164,10 +167,13 @@ void options_read(int ac, char **av) {
         default: die("%s", usage);
         }
     if (opt.size < 16) opt.size = 16;
+    if (opt.mode == MODE_SHADOW) opt.size = SHADOW_BYTES;
     if (opt.size > 131072 || opt.qos > 1 || opt.threads < 1 || opt.clients < 1 || opt.window < 1 || opt.subsper < 1 ||
         strlen(opt.prefix) > 64)
         die("an option is out of range");
     if (opt.mode == MODE_WILDCARD && opt.wild < 1) die("--wild N is needed");
+    if (opt.mode == MODE_INTERLEAVED && opt.threads > 1) die("interleaved takes one thread");
+    if (opt.mode == MODE_RESUME && !opt.tlsver) die("resume needs --tls");
     if (!opt.idprefix) {
         char *b = zeroed(32);
         snprintf(b, 32, "mq%d", (int)getpid());

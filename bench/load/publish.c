@@ -113,6 +113,10 @@ void *worker_main(void *arg) {
                 conn_start(w->cs[w->started++]);
                 if (w->dead > 100) die("too many failed connections");
             }
+        if (ph == PHASE_HANG_UP && w->started) {
+            for (uint32_t i = 0; i < w->nc; i++) conn_hang_up(w->cs[i]);
+            w->started = 0;
+        }
         next = 0;
         if (ph == PHASE_RUN || ph == PHASE_MEASURE) {
             if (!primed) {

@@ -35,9 +35,13 @@ static void got_publish(LoadConn *c, uint8_t h, const uint8_t *p, uint32_t n, in
         off += l;
     }
     if (off + 16 > n) return; /* not one of ours */
-    memcpy(&ts, p + off, 8);
-    memcpy(&pn, p + off + 8, 4);
-    memcpy(&seq, p + off + 12, 4);
+    if (opt.mode == MODE_SHADOW) {
+        if (!shadow_stamp(p + off, n - off, &ts, &pn, &seq)) return;
+    } else {
+        memcpy(&ts, p + off, 8);
+        memcpy(&pn, p + off + 8, 4);
+        memcpy(&seq, p + off + 12, 4);
+    }
     if (pn >= run.pubs_n) return;
     w->recv++;
     if (measuring) {
@@ -45,12 +49,16 @@ static void got_publish(LoadConn *c, uint8_t h, const uint8_t *p, uint32_t n, in
         w->bytes_m += n;
         if (ts >= run.measure_ns) histogram_add(&w->lat, w->now > ts ? w->now - ts : 0);
     }
-    uint32_t *last = run.pairs ? &run.pubs[pn].lastseq : opt.mode == MODE_FANOUT && opt.pubs == 1 ? &c->lastseq : NULL;
+    uint32_t step = opt.mode == MODE_INTERLEAVED ? run.subs_n : 1;
+    uint32_t *last = run.seen                                   ? &run.seen[pn * run.subs_n + c->num]
+                     : run.pairs                                ? &run.pubs[pn].lastseq
+                     : opt.mode == MODE_FANOUT && opt.pubs == 1 ? &c->lastseq
+                                                                : NULL;
     if (last) {
-        if (seq == *last + 1)
+        if (seq == *last + step || (step > 1 && !*last))
             *last = seq;
         else if (seq > *last) {
-            w->gaps += seq - *last - 1;
+            w->gaps += (seq - *last) / step - 1;
             *last = seq;
         } else
             w->reorder++;

@@ -3,45 +3,9 @@
 #include <stdio.h>
 #include <time.h>
 
-void histogram_add(Histogram *h, uint64_t v) {
-    uint32_t k;
-    if (v < (1u << HISTOGRAM_BITS))
-        k = v;
-    else {
-        int e = 63 - __builtin_clzll(v);
-        k = ((uint32_t)(e - HISTOGRAM_BITS + 1) << HISTOGRAM_BITS) +
-            ((v >> (e - HISTOGRAM_BITS)) & ((1u << HISTOGRAM_BITS) - 1));
-    }
-    h->b[k]++;
-    h->n++;
-    if (v > h->max) h->max = v;
-}
-static double percentile(const Histogram *h, double p) {
-    uint64_t want = (uint64_t)(p * h->n + 0.5), s = 0;
-    if (!h->n) return 0;
-    if (want < 1) want = 1;
-    for (uint32_t k = 0; k < HISTOGRAM_N; k++)
-        if ((s += h->b[k]) >= want) {
-            if (k < (1u << HISTOGRAM_BITS)) return k / 1e3;
-            int e = (k >> HISTOGRAM_BITS) + HISTOGRAM_BITS - 1;
-            uint64_t lo = (1ull << e) + ((uint64_t)(k & ((1u << HISTOGRAM_BITS) - 1)) << (e - HISTOGRAM_BITS));
-            uint64_t v = lo + (1ull << (e - HISTOGRAM_BITS)) / 2;
-            return (v > h->max ? h->max : v) / 1e3;
-        }
-    return h->max / 1e3;
-}
-void histogram_merge(Histogram *a, const Histogram *b) {
-    for (uint32_t k = 0; k < HISTOGRAM_N; k++) a->b[k] += b->b[k];
-    a->n += b->n;
-    if (b->max > a->max) a->max = b->max;
-}
 static double broker_cpu(void) {
     double s = 0;
-    for (int i = 0; i < opt.npid; i++) {
-        clockid_t c;
-        struct timespec t;
-        if (!clock_getcpuclockid(opt.pid[i], &c) && !clock_gettime(c, &t)) s += t.tv_sec + t.tv_nsec / 1e9;
-    }
+    for (int i = 0; i < opt.npid; i++) s += process_cpu_s(opt.pid[i]);
     return s;
 }
 static double own_cpu(void) {
@@ -50,16 +14,8 @@ static double own_cpu(void) {
     return t.tv_sec + t.tv_nsec / 1e9;
 }
 static long rss_kb(void) {
-    long sum = 0, v;
-    char p[64], l[256];
-    for (int i = 0; i < opt.npid; i++) {
-        snprintf(p, sizeof p, "/proc/%d/status", opt.pid[i]);
-        FILE *f = fopen(p, "r");
-        if (!f) continue;
-        while (fgets(l, sizeof l, f))
-            if (sscanf(l, "VmRSS: %ld", &v) == 1) sum += v;
-        fclose(f);
-    }
+    long sum = 0;
+    for (int i = 0; i < opt.npid; i++) sum += process_rss_kb(opt.pid[i]);
     return sum;
 }
 
@@ -89,14 +45,8 @@ static void number(const char *name, double value) {
 }
 
 static void distribution(const char *name, const Histogram *h) {
-    static const struct {
-        const char *name;
-        double p;
-    } POINTS[] = { { "p50", .5 }, { "p90", .9 }, { "p99", .99 }, { "p999", .999 } };
-    printf(", \"%s_us\": {\"max\": %.1f", name, (double)h->max / 1e3);
-    for (size_t i = 0; i < sizeof POINTS / sizeof *POINTS; i++)
-        printf(", \"%s\": %.1f", POINTS[i].name, percentile(h, POINTS[i].p));
-    printf("}");
+    printf(", \"%s_us\": ", name);
+    histogram_print(h);
 }
 
 int report(const Mark m[4], double ramp_s, uint32_t up) {
@@ -111,10 +61,12 @@ int report(const Mark m[4], double ramp_s, uint32_t up) {
     number("up", up);
     number("connections_lost", dead);
     number("connects_per_s", up / ramp_s);
+    number("resumed", atomic_load(&run.resumed));
     number("broker_cpu_us_per_connect", (m[1].broker_cpu_s - m[0].broker_cpu_s) * 1e6 / each);
     number("own_cpu_us_per_connect", (m[1].own_cpu_s - m[0].own_cpu_s) * 1e6 / each);
     number("rss_kb", (double)m[3].rss_kb);
     number("kb_per_connection", (double)(m[1].rss_kb - m[0].rss_kb) / each);
+    if (opt.wild) number("kb_per_subscription", (double)(m[1].rss_kb - m[0].rss_kb) / opt.wild);
     distribution("connack", connects);
     number("seconds", span);
     number("published_per_s", (double)sum->sent_m / span);

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/format.h"
+
 /* A list of blocks, each twice the one before up to 1 MiB. A request larger than a block gets a
  * block of its own behind the head, so that the head's free tail is not lost. */
 
@@ -12,7 +14,7 @@ struct ArenaBlock {
     _Alignas(16) uint8_t data[];
 };
 
-enum { ALIGN = 16, FIRST_BLOCK_BYTES = 4096, BLOCK_BYTES_MAX = 1 << 20 };
+enum { ALIGN = 16, FIRST_BLOCK_BYTES = 4096, BLOCK_BYTES_MAX = 1 << 20, FORMAT_BYTES = 512 };
 
 static void out_of_memory(size_t bytes) {
     fprintf(stderr, "starling: out of memory: the system refused %zu bytes\n", bytes);
@@ -121,14 +123,26 @@ char *str_dup_c(Arena *a, Str s) {
 }
 
 Str str_format_v(Arena *a, const char *format, va_list args) {
+    char text[FORMAT_BYTES];
+    size_t n;
     va_list again;
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
-    if (n < 0) n = 0;
-    uint8_t *p = arena_bytes(a, (size_t)n + 1);
-    vsnprintf((char *)p, (size_t)n + 1, format, again);
+    uint8_t *p;
+    if (format_simple(text, sizeof text, &n, format, args) && n <= sizeof text) {
+        p = arena_bytes(a, n + 1);
+        memcpy(p, text, n);
+        p[n] = 0;
+    } else {
+        va_list measured;
+        va_copy(measured, again);
+        int length = vsnprintf(NULL, 0, format, measured);
+        va_end(measured);
+        n = length < 0 ? 0 : (size_t)length;
+        p = arena_bytes(a, n + 1);
+        vsnprintf((char *)p, n + 1, format, again);
+    }
     va_end(again);
-    return (Str){ p, (size_t)n };
+    return (Str){ p, n };
 }
 
 Str str_format(Arena *a, const char *format, ...) {

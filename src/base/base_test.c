@@ -127,6 +127,35 @@ static void a_writer_gives_back_what_a_reader_reads(void **state) {
     arena_free(&a);
 }
 
+/* The C library is the twin. */
+#define FORMATS(...)                                                                                                   \
+    do {                                                                                                               \
+        char expect[256];                                                                                              \
+        snprintf(expect, sizeof expect, __VA_ARGS__);                                                                  \
+        Str got = str_format(&a, __VA_ARGS__);                                                                         \
+        assert_string_equal((const char *)got.ptr, expect);                                                            \
+        assert_int_equal(got.len, strlen(expect));                                                                     \
+        Writer w = writer_in(&a);                                                                                      \
+        writer_format(&w, __VA_ARGS__);                                                                                \
+        assert_true(str_eq(writer_str(&w), got));                                                                      \
+    } while (0)
+
+static void texts_are_formatted_as_the_c_library_does(void **state) {
+    (void)state;
+    Arena a = { 0 };
+    const char *none = "";
+    FORMATS("arn:aws:iot:%s:%.*s:%c/%s%%", "us-east-1", 5, "12345678", 'x', none);
+    FORMATS("%d %d %d %u %u", 0, INT32_MIN, INT32_MAX, 0u, UINT32_MAX);
+    FORMATS("%ld %lld %llu %zu", -5L, (long long)INT64_MIN, (unsigned long long)UINT64_MAX, SIZE_MAX);
+    FORMATS("%02x%08x|%5d|%05d|%05d|%3u", 7u, 0xabcdefu, -42, -42, 123456, 9u);
+    FORMATS("%-6s|%6.2f|%.3s|%+d|%p", "left", 2.5, "abcdef", 3, (void *)0);
+    FORMATS("%s", none);
+    Str text = str_format(&a, "%0600d", 1); /* longer than what is written in one piece */
+    assert_int_equal(text.len, 600);
+    assert_int_equal(text.ptr[599], '1');
+    arena_free(&a);
+}
+
 static void an_arena_gives_aligned_zeroed_memory_that_does_not_overlap(void **state) {
     (void)state;
     Arena a = { 0 };
@@ -209,6 +238,7 @@ int main(void) {
         cmocka_unit_test(texts_for_bytes_round_trip),
         cmocka_unit_test(a_reader_stays_bad_after_the_first_step_that_does_not_fit),
         cmocka_unit_test(a_writer_gives_back_what_a_reader_reads),
+        cmocka_unit_test(texts_are_formatted_as_the_c_library_does),
         cmocka_unit_test(an_arena_gives_aligned_zeroed_memory_that_does_not_overlap),
         cmocka_unit_test(a_log_that_nobody_reads_holds_nobody_up),
         cmocka_unit_test(json_says_what_is_wrong_and_keeps_numbers_raw),

@@ -36,11 +36,19 @@ uint64_t rng_u64(Rng *r) {
     return v;
 }
 
+enum { UUID_BYTES = 36 };
+
 Str rng_uuid(Rng *r, Arena *arena) {
     uint8_t b[16];
     rng_fill(r, b, sizeof b);
     b[6] = (b[6] & 0x0F) | 0x40;
     b[8] = (b[8] & 0x3F) | 0x80;
-    return str_format(arena, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
-                      b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+    uint8_t *p = arena_bytes(arena, UUID_BYTES + 1), *at = p;
+    for (size_t i = 0; i < sizeof b; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) *at++ = '-';
+        *at++ = (uint8_t) "0123456789abcdef"[b[i] >> 4];
+        *at++ = (uint8_t) "0123456789abcdef"[b[i] & 15];
+    }
+    *at = 0;
+    return (Str){ p, UUID_BYTES };
 }

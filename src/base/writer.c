@@ -2,7 +2,9 @@
 
 #include <stdio.h>
 
-enum { FIRST_BYTES = 64 };
+#include "base/format.h"
+
+enum { FIRST_BYTES = 64, FORMAT_BYTES = 512 };
 
 uint8_t *writer_extend(Writer *w, size_t n) {
     if (w->cap - w->len < n) {
@@ -24,9 +26,19 @@ void writer_bytes(Writer *w, Str s) {
 
 void writer_format(Writer *w, const char *format, ...) {
     va_list args, again;
+    char text[FORMAT_BYTES];
+    size_t simple;
+    int n = 0;
     va_start(args, format);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
+    if (format_simple(text, sizeof text, &simple, format, args) && simple <= sizeof text) {
+        writer_bytes(w, (Str){ (uint8_t *)text, simple });
+    } else {
+        va_list measured;
+        va_copy(measured, again);
+        n = vsnprintf(NULL, 0, format, measured);
+        va_end(measured);
+    }
     if (n > 0) {
         char *p = (char *)writer_extend(w, (size_t)n + 1);
         vsnprintf(p, (size_t)n + 1, format, again);

@@ -25,13 +25,18 @@ static void wait_next(Link *l) {
 }
 
 /* The real time, whatever the test clock says: clients correct their own by it. Source: RFC 9110 section 5.6.7 */
-static Str http_date(Arena *arena) {
+static Str http_date(Link *l) {
     static const char DAYS[] = "SunMonTueWedThuFriSat", MONTHS[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    HttpDate *d = &l->gateway->dates[l->conn->reactor->index];
     time_t now = time(NULL);
-    struct tm t;
-    gmtime_r(&now, &t);
-    return str_format(arena, "%.3s, %02d %.3s %d %02d:%02d:%02d GMT", DAYS + 3 * t.tm_wday, t.tm_mday,
-                      MONTHS + 3 * t.tm_mon, t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
+    if (d->second != now) {
+        struct tm t;
+        gmtime_r(&now, &t);
+        snprintf(d->text, sizeof d->text, "%.3s, %02d %.3s %d %02d:%02d:%02d GMT", DAYS + 3 * t.tm_wday, t.tm_mday,
+                 MONTHS + 3 * t.tm_mon, t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
+        d->second = now;
+    }
+    return str_c(d->text);
 }
 
 void http_answer(Link *l, const ApiResponse *rs, bool head) {
@@ -39,7 +44,7 @@ void http_answer(Link *l, const ApiResponse *rs, bool head) {
     Writer w = writer_in(&scratch);
     HttpHeader headers[API_HEADERS_MAX + 1];
     memcpy(headers, rs->headers, rs->headers_n * sizeof *headers);
-    headers[rs->headers_n] = (HttpHeader){ S("Date"), http_date(&scratch) };
+    headers[rs->headers_n] = (HttpHeader){ S("Date"), http_date(l) };
     http_write_response(&w, rs->status, headers, rs->headers_n + 1, rs->body, l->keep_alive, head);
     conn_put(l->conn, w.ptr, w.len);
     arena_free(&scratch);

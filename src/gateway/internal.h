@@ -15,6 +15,12 @@ enum { GATEWAY_REACTORS_MAX = 64, GATEWAY_LISTENERS_MAX = 16 };
 typedef struct Link Link;
 typedef struct Listener Listener;
 
+/* The text of the Date header of this second. */
+typedef struct {
+    int64_t second;
+    char text[80];
+} HttpDate;
+
 struct Gateway {
     GatewayOptions o;
     Reactor *reactors[GATEWAY_REACTORS_MAX];
@@ -22,8 +28,8 @@ struct Gateway {
     Listener *listeners[GATEWAY_LISTENERS_MAX];
     size_t listeners_n;
     Link *links[GATEWAY_REACTORS_MAX]; /* those that speak HTTP or nothing yet, of each reactor */
-    _Atomic uint32_t epoch;            /* grows with each change of a principal */
     Rng rng[GATEWAY_REACTORS_MAX];
+    HttpDate dates[GATEWAY_REACTORS_MAX];
     Rates *rates; /* NULL: none apply */
     int reserve_fd;
     int64_t no_files_logged_ms;
@@ -48,8 +54,8 @@ struct Link {
     char fingerprint[65];
     AccountName account;        /* whose endpoint it came to; empty: it named none, or none yet */
     const Principal *principal; /* of the certificate, or plain */
-    uint32_t asked_epoch;
-    void (*resume)(Link *l); /* when the certificate's owner is known again */
+    uint64_t asked_generation;  /* of the directory */
+    void (*resume)(Link *l);    /* when the certificate's owner is known again */
     /* HTTP */
     HttpParser *parser;
     struct HttpCall *call; /* under way; NULL: none */

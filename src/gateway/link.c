@@ -117,7 +117,7 @@ static void directory_done(void *ctx, const DirectoryAnswer *answer) {
 bool link_current(const Link *l) {
     if (l->certificate == LINK_CERTIFICATE_NONE) return true;
     if (l->principal && real_ms() > l->principal->not_after_ms) return false;
-    return l->asked_epoch == atomic_load(&l->gateway->epoch);
+    return l->asked_generation == directory_generation(l->gateway->o.env->directory);
 }
 
 Str link_account(const Link *l) {
@@ -149,7 +149,7 @@ void link_identify(Link *l, void (*known)(Link *l)) {
     link_retain(l);
     l->certificate = LINK_CERTIFICATE_ASKED;
     l->resume = known;
-    l->asked_epoch = atomic_load(&l->gateway->epoch);
+    l->asked_generation = directory_generation(l->gateway->o.env->directory); /* before it is asked */
     conn_pause(l->conn);
     Directory *d = l->gateway->o.env->directory;
     Err e = directory_certificate(d, account_of(l), str_c(l->fingerprint), directory_done, i, &i->answer.principal);
@@ -263,7 +263,6 @@ static void post_close(Gateway *g, Str account, Str principal_id) {
 }
 
 void gateway_principal_changed(Gateway *g, Str account, Str principal_id, const Principal *now) {
-    atomic_fetch_add(&g->epoch, 1);
     broker_principal_changed(g->o.env->broker, account, principal_id, now);
     if (!now) post_close(g, account, principal_id);
 }

@@ -55,6 +55,7 @@ struct Conn {
     int fd, refs;
     uint16_t local_port;
     bool handshaking, paused, finishing, closed, dirty, want_write, feeding;
+    uint8_t watched;   /* the events that the poll is asked for */
     bool tell_drained; /* set by the handler, for once */
     CloseReason why;
     struct sockaddr_in6 peer, local; /* IPv4 as mapped */

@@ -12,6 +12,8 @@ typedef struct {
     void (*close)(void *engine);
 
     Err (*get)(void *engine, Str key, Arena *arena, Str *out); /* Errors: ERR_NOT_FOUND */
+    /* As get, but ERR_AGAIN where the answer would have to be waited for. */
+    Err (*get_cached)(void *engine, Str key, Arena *arena, Str *out);
     Err (*multi_get)(void *engine, const Str *keys, size_t n, Arena *arena, Str *values);
     /* All of writes or nothing of it; on disk before it returns when sync is set. A reader sees it no sooner. */
     Err (*write)(void *engine, const Sorted *writes, bool sync);

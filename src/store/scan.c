@@ -48,6 +48,10 @@ static void step(Scan *s) {
 }
 
 Err scan_begin(Txn *txn, Str from, Str to, bool backwards, Scan **out) {
+    if (txn->cached) {
+        txn->waits = true;
+        return ERR_AGAIN;
+    }
     Scan *s = mem_new(sizeof *s + from.len + to.len);
     uint8_t *copy = (uint8_t *)(s + 1);
     if (from.len) memcpy(copy, from.ptr, from.len);

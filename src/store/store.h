@@ -21,6 +21,10 @@ NODISCARD Err store_open(const StoreOptions *options, Arena *arena, Store **out,
 void store_close(Store *store); /* accepts NULL */
 
 NODISCARD Err txn_begin(Store *store, Txn **out);
+/* A transaction that only reads and never waits for a disk: what memory cannot answer, a scan and every write are
+ * ERR_AGAIN, and txn_waits says so from then on. End it with txn_abort. */
+NODISCARD Err txn_begin_cached(Store *store, Txn **out);
+bool txn_waits(const Txn *txn);
 /* Makes it durable when it wrote anything and sync is set. Visible to others only after that.
  * Errors: ERR_CONFLICT (what it read or wrote was changed by another: begin again), ERR_IO.
  * The Txn is gone in every case. */

@@ -252,6 +252,31 @@ static void a_transaction_older_than_the_memory_of_commits_conflicts(void **stat
     assert_int_equal(txn_commit(t, true), OK);
 }
 
+static void a_transaction_of_memory_alone_reads_and_never_waits(void **state) {
+    Bench *b = *state;
+    Txn *t;
+    Str v, keys[1] = { S("k") };
+    Scan *scan;
+    put(b, S("k"), S("1"));
+    assert_int_equal(txn_begin_cached(b->store, &t), OK);
+    assert_int_equal(txn_get(t, S("k"), &b->arena, &v), OK);
+    assert_true(str_eq(v, S("1")));
+    put(b, S("k"), S("2")); /* it holds nobody up and sees what is committed */
+    assert_int_equal(txn_get(t, S("k"), &b->arena, &v), OK);
+    assert_true(str_eq(v, S("2")));
+    assert_int_equal(txn_get(t, S("absent"), &b->arena, &v), ERR_NOT_FOUND);
+    assert_false(txn_waits(t));
+    assert_int_equal(txn_put(t, S("k"), S("3")), ERR_AGAIN);
+    assert_true(txn_waits(t));
+    assert_int_equal(txn_delete(t, S("k")), ERR_AGAIN);
+    assert_int_equal(txn_add(t, S("n"), 1), ERR_AGAIN);
+    assert_int_equal(txn_lock(t, S("k")), ERR_AGAIN);
+    assert_int_equal(txn_multi_get(t, keys, 1, &b->arena, &v), ERR_AGAIN);
+    assert_int_equal(scan_begin(t, S("a"), STR_NONE, false, &scan), ERR_AGAIN);
+    txn_abort(t);
+    assert_true(str_eq(peek(b, S("k")), S("2")));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         ON_BOTH(a_commit_that_read_what_another_changed_conflicts),
@@ -263,6 +288,7 @@ int main(void) {
         ON_BOTH(a_scan_may_write_what_it_walks),
         ON_BOTH(the_change_log_gives_commits_in_order),
         ON_BOTH(a_hundred_thousand_records_are_held_and_walked),
+        ON_BOTH(a_transaction_of_memory_alone_reads_and_never_waits),
         ON_BOTH(a_transaction_older_than_the_memory_of_commits_conflicts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

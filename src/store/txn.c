@@ -15,8 +15,30 @@ Err txn_begin(Store *store, Txn **out) {
     return OK;
 }
 
+Err txn_begin_cached(Store *store, Txn **out) {
+    Txn *t = mem_new(sizeof *t);
+    t->store = store;
+    t->cached = true;
+    *out = t;
+    return OK;
+}
+
+bool txn_waits(const Txn *txn) {
+    return txn->waits;
+}
+
+/* What a cached transaction is not for. */
+static bool must_wait(Txn *t) {
+    t->waits |= t->cached;
+    return t->cached;
+}
+
+static void track(Txn *t, Str key, bool lock) {
+    if (!t->cached) claim_track(&t->store->conflicts, &t->claim, key, lock);
+}
+
 static void txn_free(Txn *t) {
-    claim_end(&t->store->conflicts, &t->claim);
+    if (!t->cached) claim_end(&t->store->conflicts, &t->claim);
     arena_free(&t->arena);
     free(t->undo);
     free(t->savepoints);
@@ -71,6 +93,11 @@ static Err add_delta(Err e, int64_t delta, Arena *arena, Str *value) {
 Err txn_peek(Txn *txn, Str key, Arena *arena, Str *out) {
     Err e;
     int64_t delta;
+    if (txn->cached) {
+        e = txn->store->engine->get_cached(txn->store->state, key, arena, out);
+        txn->waits |= e == ERR_AGAIN;
+        return e;
+    }
     if (own_value(txn, key, arena, &delta, out, &e)) return e;
     Str value = STR_NONE;
     e = add_delta(txn->store->engine->get(txn->store->state, key, arena, &value), delta, arena, &value);
@@ -79,11 +106,12 @@ Err txn_peek(Txn *txn, Str key, Arena *arena, Str *out) {
 }
 
 Err txn_get(Txn *txn, Str key, Arena *arena, Str *out) {
-    claim_track(&txn->store->conflicts, &txn->claim, key, false);
+    track(txn, key, false);
     return txn_peek(txn, key, arena, out);
 }
 
 Err txn_multi_get(Txn *txn, const Str *keys, size_t n, Arena *arena, Str *values) {
+    if (must_wait(txn)) return ERR_AGAIN;
     for (size_t i = 0; i < n; i++) claim_track(&txn->store->conflicts, &txn->claim, keys[i], false);
     Str *found = arena_array(&txn->arena, Str, n);
     Err e = txn->store->engine->multi_get(txn->store->state, keys, n, arena, found);
@@ -115,6 +143,7 @@ static Entry *entry_to_write(Txn *txn, Str key) {
 }
 
 Err txn_put(Txn *txn, Str key, Str value) {
+    if (must_wait(txn)) return ERR_AGAIN;
     claim_track(&txn->store->conflicts, &txn->claim, key, false);
     Entry *e = entry_to_write(txn, key);
     e->kind = ENTRY_PUT;
@@ -123,12 +152,14 @@ Err txn_put(Txn *txn, Str key, Str value) {
 }
 
 Err txn_delete(Txn *txn, Str key) {
+    if (must_wait(txn)) return ERR_AGAIN;
     claim_track(&txn->store->conflicts, &txn->claim, key, false);
     entry_to_write(txn, key)->kind = ENTRY_DELETE;
     return OK;
 }
 
 Err txn_add(Txn *txn, Str key, int64_t delta) {
+    if (must_wait(txn)) return ERR_AGAIN;
     Entry *e = entry_to_write(txn, key);
     if (e->kind == ENTRY_NONE || e->kind == ENTRY_ADD) {
         e->delta = counter_sum(e->kind == ENTRY_ADD ? e->delta : 0, delta);
@@ -156,6 +187,7 @@ Err txn_counter(Txn *txn, Str key, int64_t *out) {
 }
 
 Err txn_lock(Txn *txn, Str key) {
+    if (must_wait(txn)) return ERR_AGAIN;
     claim_track(&txn->store->conflicts, &txn->claim, key, true);
     return OK;
 }

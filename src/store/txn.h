@@ -22,6 +22,7 @@ typedef struct {
 struct Txn {
     Store *store;
     Arena arena;
+    bool cached, waits; /* txn_begin_cached; something would have had to wait */
     Claim claim;
     Sorted writes;
     Undo *undo;

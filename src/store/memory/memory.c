@@ -62,6 +62,11 @@ static Err memory_get(void *engine, Str key, Arena *arena, Str *out) {
     return e ? OK : ERR_NOT_FOUND;
 }
 
+/* The lock is held for moments. */
+static Err memory_get_cached(void *engine, Str key, Arena *arena, Str *out) {
+    return memory_get(engine, key, arena, out);
+}
+
 static Err memory_multi_get(void *engine, const Str *keys, size_t n, Arena *arena, Str *values) {
     Memory *m = engine;
     pthread_rwlock_rdlock(&m->lock);
@@ -215,6 +220,7 @@ const Engine memory_engine = {
     .open = memory_open,
     .close = memory_close,
     .get = memory_get,
+    .get_cached = memory_get_cached,
     .multi_get = memory_multi_get,
     .write = memory_write,
     .cursor_open = cursor_open,

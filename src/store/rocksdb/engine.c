@@ -11,10 +11,9 @@ typedef struct {
     bool backwards, started;
 } Cursor;
 
-static Err get(void *engine, Str key, Arena *arena, Str *out) {
-    Rocks *r = engine;
+static Err get_with(const Rocks *r, const rocksdb_readoptions_t *read, Str key, Arena *arena, Str *out) {
     char *error = NULL;
-    rocksdb_pinnableslice_t *p = rocksdb_get_pinned(r->db, r->read, (const char *)key.ptr, key.len, &error);
+    rocksdb_pinnableslice_t *p = rocksdb_get_pinned(r->db, read, (const char *)key.ptr, key.len, &error);
     if (error) return rocks_err(error);
     if (!p) return ERR_NOT_FOUND;
     Str value;
@@ -22,6 +21,16 @@ static Err get(void *engine, Str key, Arena *arena, Str *out) {
     *out = str_dup(arena, value);
     rocksdb_pinnableslice_destroy(p);
     return OK;
+}
+
+static Err get(void *engine, Str key, Arena *arena, Str *out) {
+    const Rocks *r = engine;
+    return get_with(r, r->read, key, arena, out);
+}
+
+static Err get_cached(void *engine, Str key, Arena *arena, Str *out) {
+    const Rocks *r = engine;
+    return get_with(r, r->read_cached, key, arena, out);
 }
 
 static Err multi_get(void *engine, const Str *keys, size_t n, Arena *arena, Str *values) {
@@ -111,6 +120,7 @@ const Engine rocksdb_engine = {
     .open = rocks_open,
     .close = rocks_close,
     .get = get,
+    .get_cached = get_cached,
     .multi_get = multi_get,
     .write = write_batch,
     .cursor_open = cursor_open,

@@ -23,7 +23,9 @@ enum {
 Err rocks_err(char *error) {
     if (!error) return OK;
     Str text = str_c(error);
-    Err e = str_starts(text, S("Corruption")) ? ERR_CORRUPT : ERR_IO;
+    Err e = str_starts(text, S("Corruption"))          ? ERR_CORRUPT
+            : str_starts(text, S("Result incomplete")) ? ERR_AGAIN
+                                                       : ERR_IO;
     rocksdb_free(error);
     return e;
 }
@@ -156,7 +158,10 @@ Err rocks_open(const StoreOptions *o, Arena *arena, void **out, Str *why) {
     if (e != OK) return e;
     Rocks *r = mem_new(sizeof *r);
     r->options = options_new(o, r);
+    enum { BLOCK_CACHE_TIER = 1 };
     r->read = rocksdb_readoptions_create();
+    r->read_cached = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_read_tier(r->read_cached, BLOCK_CACHE_TIER);
     r->write = rocksdb_writeoptions_create();
     r->write_synced = rocksdb_writeoptions_create();
     rocksdb_writeoptions_set_sync(r->write_synced, 1);
@@ -182,6 +187,7 @@ void rocks_close(void *engine) {
         rocks_manifest_note(r->dir);
     }
     rocksdb_readoptions_destroy(r->read);
+    rocksdb_readoptions_destroy(r->read_cached);
     rocksdb_writeoptions_destroy(r->write);
     rocksdb_writeoptions_destroy(r->write_synced);
     rocksdb_options_destroy(r->options);

@@ -10,7 +10,7 @@ typedef struct {
     rocksdb_options_t *options;
     rocksdb_block_based_table_options_t *table;
     rocksdb_cache_t *cache;
-    rocksdb_readoptions_t *read;
+    rocksdb_readoptions_t *read, *read_cached; /* cached: of memory alone */
     rocksdb_writeoptions_t *write, *write_synced;
     char *dir;
 } Rocks;
