@@ -11,7 +11,7 @@ Err resource_by_arn(Call *c, const Resource *const *all, size_t n, const ApiServ
     *out_record = NULL;
     for (size_t i = 0; i < n; i++) {
         const Resource *r = all[i];
-        if (r->service != service || r->tags < 0) continue;
+        if ((service && r->service != service) || r->tags < 0) continue;
         void *key = arena_alloc(c->arena, r->record->size_bytes),
              *record = arena_alloc(c->arena, r->record->size_bytes);
         if (resource_key_from_arn(c, r, arn, key) != OK) continue;
@@ -22,6 +22,15 @@ Err resource_by_arn(Call *c, const Resource *const *all, size_t n, const ApiServ
         return e;
     }
     return ERR_NOT_FOUND;
+}
+
+Err resource_tags_by_arn(Call *c, const Resource *const *all, size_t n, Str arn, StrMap *out) {
+    const Resource *r;
+    void *record;
+    Err e = resource_by_arn(c, all, n, NULL, arn, &r, &record);
+    if (e == OK) *out = *(const StrMap *)resource_slot(r->record, r->tags, record);
+    if (e == ERR_NOT_FOUND) *out = (StrMap){ 0 };
+    return e == ERR_NOT_FOUND ? OK : e;
 }
 
 static const ApiMember *member_of(const ApiShape *shape, Str name) {

@@ -1,6 +1,8 @@
 #include "api/tag.h"
 
 #include "api/error.h"
+#include "api/route.h"
+#include "base/encode.h"
 
 static const ApiError *declared(const ApiOp *op, Str name) {
     for (size_t i = 0; i < op->errors_n; i++)
@@ -49,12 +51,30 @@ Err tag_check(Call *c, StrMap given, StrMap *out) {
     return OK;
 }
 
-Err tag_take(Call *c, const ApiShape *shape, const void *slot, StrMap *out) {
+static StrMap pairs_in_text(Arena *a, Str text) {
+    size_t n = 1;
+    for (size_t i = 0; i < text.len; i++) n += text.ptr[i] == '&';
+    if (n > TAGS_MAX) n = TAGS_MAX + 1;
+    StrMap m = { arena_array(a, StrPair, n), 0, true };
+    Str key, value;
+    while (text.len && m.n < n && (value = query_next(&text, &key)).ptr) {
+        StrPair *p = &m.items[m.n];
+        if (percent_decode(a, key, true, &p->key) == OK && percent_decode(a, value, true, &p->value) == OK) m.n++;
+    }
+    return m;
+}
+
+StrMap tag_pairs(Arena *a, const ApiShape *shape, const void *slot) {
+    if (shape->kind == API_STR) return pairs_in_text(a, *(const Str *)slot);
     const ApiItems *items = slot;
     size_t n = items->n > TAGS_MAX ? TAGS_MAX + 1 : items->n;
-    StrMap given = { arena_array(c->arena, StrPair, n), n, items->set };
+    StrMap given = { arena_array(a, StrPair, n), n, items->set };
     for (size_t i = 0; i < n; i++) given.items[i] = pair_at(shape, items, i);
-    return tag_check(c, given, out);
+    return given;
+}
+
+Err tag_take(Call *c, const ApiShape *shape, const void *slot, StrMap *out) {
+    return tag_check(c, tag_pairs(c->arena, shape, slot), out);
 }
 
 void tag_give(Call *c, const ApiShape *shape, StrMap tags, void *slot) {

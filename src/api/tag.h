@@ -8,12 +8,15 @@
 
 enum { TAGS_MAX = 50 };
 
-/* From a member's slot: a list of structs with a key and a value, or a map of text.
+/* From a member's slot.
  * Errors: ERR_API: a key twice, a reserved one, too many
  * Owns:   texts are borrowed */
 NODISCARD Err tag_take(Call *c, const ApiShape *shape, const void *slot, StrMap *out);
 /* The same of tags in pairs. */
 NODISCARD Err tag_check(Call *c, StrMap given, StrMap *out);
+/* What a member's slot gives, unchecked: a list of structs, a map, or a text (CreateTopicRule's x-amz-tagging header:
+ * "key1=value1&key2=value2", percent-encoded; STR_NONE where it cannot be decoded). */
+StrMap tag_pairs(Arena *a, const ApiShape *shape, const void *slot);
 /* To a member's slot, in the call's arena. */
 void tag_give(Call *c, const ApiShape *shape, StrMap tags, void *slot);
 /* have with those of `more` added or replaced. Errors: ERR_API: more than TAGS_MAX */

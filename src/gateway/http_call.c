@@ -1,8 +1,10 @@
 #include <stdlib.h>
 
 #include "api/error.h"
+#include "api/resource_tag.h"
 #include "gateway/custom_auth.h"
 #include "gateway/internal.h"
+#include "generated/resources.h"
 #include "identity/authorize.h"
 #include "services/sts/sts.h"
 #include "store/worker.h"
@@ -29,6 +31,7 @@ typedef struct HttpCall {
     Err result;
     ApiResponse response;
     bool head;
+    bool by_tags; /* who may do it depends on tags of the resource: decided in the transaction */
 } HttpCall;
 
 static void call_free(HttpCall *h) {
@@ -59,6 +62,10 @@ static void answer(Call *c) {
     reactor_post(h->reactor, &h->task);
 }
 
+static Err resource_tags(Call *c, Str arn, StrMap *out) {
+    return resource_tags_by_arn(c, resources_all, resources_all_n, arn, out);
+}
+
 static Err run(Job *job, Txn *txn) {
     HttpCall *h = (HttpCall *)job;
     Call *c = &h->call;
@@ -67,7 +74,8 @@ static Err run(Job *job, Txn *txn) {
     c->outbox_tail = &c->outbox;
     c->failure.error = NULL;
     if (h->kind == CALL_ADMIN) return admin_handle(c, h->link->gateway->o.admin, &h->request, &h->response);
-    return api_run(c, h->in, &h->out);
+    Err e = h->by_tags ? api_authorize(c, c->op, h->in, resource_tags) : OK;
+    return e == OK ? api_run(c, h->in, &h->out) : e;
 }
 
 static void done(Job *job, Err e) {
@@ -158,8 +166,9 @@ static Err prepare(HttpCall *h, Str signing) {
     Err e = find_operation(h, signing);
     if (e == OK) e = check_rate(h);
     if (e == OK) e = api_prepare(c, &h->match, &h->request, &h->in);
-    if (e == OK) e = api_authorize(c, c->op, h->in);
-    return e;
+    if (e == OK) e = api_authorize(c, c->op, h->in, NULL);
+    h->by_tags = e == ERR_AGAIN;
+    return h->by_tags ? OK : e;
 }
 
 static Err authenticate(HttpCall *h, Str *signing) {

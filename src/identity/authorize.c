@@ -11,7 +11,7 @@
 #include "api/error.h"
 #include "base/writer.h"
 
-enum { RESOURCES_MAX = 2, VARS_MAX = 8 };
+enum { RESOURCES_MAX = 2, REQUEST_VARS_MAX = 8 };
 
 /* Templates: {member} is its value; {member?} the value with a '/' before it when it is there; a template that is
  * "=" and a member takes its value as the whole ARN, STR "*" is itself. */
@@ -171,6 +171,7 @@ AuthorizeNeed authorize_need(Call *c, const ApiOp *op, const void *in) {
                 resources[need.resources_n++] = resource_arn(c, op, in, OPS[i].resources[k]);
     if (need.resources_n == 0) resources[need.resources_n++] = path_resource(c, op, in);
     need.resources = resources;
+    need.tags = authorize_request_tags(c, op, in);
     if (data && str_eq(op->name, S("Publish")) && flag_of(op, in, S("retain")))
         need.second_action = S("iot:RetainPublish");
     if (data && str_eq(op->name, S("SendDirectMessage")))
@@ -214,29 +215,57 @@ static Err refuse(Call *c, const ApiError *error, Str action, Str resource, Poli
                     PS(action), PS(resource), PS(why));
 }
 
-static Err decide_bound(Call *c, const ApiError *error, const AuthorizeNeed *need, const PolicyBound *bound) {
-    PolicyVar vars[VARS_MAX];
-    size_t vars_n = request_vars(c, vars);
-    for (size_t i = 0; i < need->vars_n; i++) vars[vars_n++] = need->vars[i];
+static size_t append(PolicyVar *to, size_t n, const PolicyVar *vars, size_t vars_n) {
+    if (vars_n) memcpy(to + n, vars, vars_n * sizeof *vars);
+    return n + vars_n;
+}
+
+/* What the request gives, then what the resource has. */
+static Err decide_on(Call *c, const ApiError *error, const AuthorizeNeed *need, const PolicyBound *bound, Str resource,
+                     StrMap resource_tags) {
+    TagVars has = authorize_resource_tags(c, resource_tags);
+    PolicyVar *vars = arena_array(c->arena, PolicyVar, REQUEST_VARS_MAX + need->vars_n + need->tags.n + has.n);
+    size_t n = request_vars(c, vars);
+    n = append(vars, n, need->vars, need->vars_n);
+    n = append(vars, n, need->tags.vars, need->tags.n);
+    n = append(vars, n, has.vars, has.n);
     const Str actions[] = { need->action, need->second_action };
     for (size_t a = 0; a < 2 && actions[a].ptr; a++) {
-        for (size_t r = 0; r < need->resources_n; r++) {
-            PolicyDecision d = policy_decide(bound, actions[a], need->resources[r], vars, vars_n, NULL, NULL);
-            if (d != POLICY_ALLOWED) return refuse(c, error, actions[a], need->resources[r], d);
-        }
+        PolicyDecision d = policy_decide(bound, actions[a], resource, vars, n, NULL, NULL);
+        if (d != POLICY_ALLOWED) return refuse(c, error, actions[a], resource, d);
     }
     return OK;
 }
 
-static Err decide(Call *c, const ApiError *error, const AuthorizeNeed *need) {
+static Err decide_bound(Call *c, const ApiError *error, const AuthorizeNeed *need, const PolicyBound *bound,
+                        AuthorizeTags *tags) {
+    bool asks = policy_asks(bound, S("aws:ResourceTag/"));
+    if (asks && !tags) return ERR_AGAIN;
+    for (size_t r = 0; r < need->resources_n; r++) {
+        StrMap has = { 0 };
+        Err e = asks ? tags(c, need->resources[r], &has) : OK;
+        if (e == OK) e = decide_on(c, error, need, bound, need->resources[r], has);
+        if (e != OK) return e;
+    }
+    return OK;
+}
+
+static Err decide(Call *c, const ApiError *error, const AuthorizeNeed *need, AuthorizeTags *tags) {
     PrincipalBound bound;
     principal_bind(c->principal, c->principal->vars, c->principal->vars_n, c->arena, &bound);
-    Err e = decide_bound(c, error, need, bound.policies);
+    Err e = decide_bound(c, error, need, bound.policies, tags);
     principal_unbind(&bound);
     return e;
 }
 
-Err api_authorize(Call *c, const ApiOp *op, const void *in) {
+static Err no_tags(Call *c, Str arn, StrMap *out) {
+    (void)c;
+    (void)arn;
+    *out = (StrMap){ 0 };
+    return OK;
+}
+
+Err api_authorize(Call *c, const ApiOp *op, const void *in, AuthorizeTags *tags) {
     bool data_plane = str_eq(op->service->name, S("iot-data")) || str_eq(op->service->name, S("iot-jobs-data"));
     if (c->principal->kind == PRINCIPAL_SERVICE) return OK;
     /* Source: AWS IoT developer guide, "Authorization": certificates are for the data plane. */
@@ -245,11 +274,11 @@ Err api_authorize(Call *c, const ApiOp *op, const void *in) {
                         "%.*s may not call %.*s: certificates are for the data plane; sign with an access key",
                         PS(c->principal->arn), PS(op->name));
     AuthorizeNeed need = authorize_need(c, op, in);
-    return decide(c, data_plane ? &FORBIDDEN : API_ACCESS_DENIED, &need);
+    return decide(c, data_plane ? &FORBIDDEN : API_ACCESS_DENIED, &need, tags);
 }
 
 Err authorize_action(Call *c, Str action, Str resource) {
     if (c->principal->kind == PRINCIPAL_SERVICE) return OK;
     AuthorizeNeed need = { .action = action, .resources = &resource, .resources_n = 1 };
-    return decide(c, API_ACCESS_DENIED, &need);
+    return decide(c, API_ACCESS_DENIED, &need, no_tags);
 }

@@ -12,6 +12,7 @@ typedef struct {
     Principal principal;
     Call call;
     PolicySlot *policy;
+    AuthorizeTags *tags;
 } World;
 
 static const ApiService *service(const char *name) {
@@ -121,7 +122,7 @@ static void every_operation_asks_for_its_action_on_its_resource(void **state) {
 static Err try(World *w, const char *name, const char *method, const char *path, const char *query, const char *body) {
     void *in;
     const ApiOp *op = input(w, name, method, path, query, body, &in);
-    return api_authorize(&w->call, op, in);
+    return api_authorize(&w->call, op, in, w->tags);
 }
 
 #define ALLOW(action, resource)                                                                                        \
@@ -193,6 +194,47 @@ static void conditions_on_the_request_count(void **state) {
     done(&w);
 }
 
+static Err tags_of_pier(Call *c, Str arn, StrMap *out) {
+    static StrPair site = { STR_INIT("site"), STR_INIT("pier") };
+    (void)c;
+    *out = str_ends(arn, S("/b")) ? (StrMap){ &site, 1, true } : (StrMap){ 0 };
+    return OK;
+}
+
+#define IF(operator, key, value)                                                                                       \
+    "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\","            \
+    "\"Condition\":{\""                                                                                                \
+    operator"\":{\"" key "\":" value "}}}]}"
+
+static void conditions_on_tags_of_the_request_count(void **state) {
+    (void)state;
+    static const char TAGGED[] =
+        "{\"tags\":[{\"Key\":\"site\",\"Value\":\"pier\"},{\"Key\":\"floor\",\"Value\":\"1\"}]}";
+    World w;
+    world(&w, PRINCIPAL_ACCESS_KEY, IF("StringEquals", "aws:RequestTag/site", "\"pier\""));
+    assert_int_equal(try(&w, "iot", "POST", "/billing-groups/b", "", TAGGED), OK);
+    assert_int_equal(try(&w, "iot", "POST", "/billing-groups/b", "", "{}"), ERR_API);
+    done(&w);
+    world(&w, PRINCIPAL_ACCESS_KEY, IF("ForAllValues:StringEquals", "aws:TagKeys", "[\"site\"]"));
+    assert_int_equal(try(&w, "iot", "POST", "/billing-groups/b", "", TAGGED), ERR_API);
+    assert_int_equal(try(&w, "iot", "POST", "/untag", "", "{\"resourceArn\":\"" ARN "x/b\",\"tagKeys\":[\"site\"]}"),
+                     OK);
+    assert_int_equal(try(&w, "iot", "POST", "/untag", "", "{\"resourceArn\":\"" ARN "x/b\",\"tagKeys\":[\"floor\"]}"),
+                     ERR_API);
+    done(&w);
+}
+
+static void conditions_on_tags_of_the_resource_wait_for_a_transaction(void **state) {
+    (void)state;
+    World w;
+    world(&w, PRINCIPAL_ACCESS_KEY, IF("StringEquals", "aws:resourcetag/site", "\"pier\""));
+    assert_int_equal(try(&w, "iot", "GET", "/billing-groups/b", "", ""), ERR_AGAIN);
+    w.tags = tags_of_pier;
+    assert_int_equal(try(&w, "iot", "GET", "/billing-groups/b", "", ""), OK);
+    assert_int_equal(try(&w, "iot", "GET", "/billing-groups/c", "", ""), ERR_API);
+    done(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operation_asks_for_its_action_on_its_resource),
@@ -200,6 +242,8 @@ int main(void) {
         cmocka_unit_test(each_resource_and_each_action_must_be_allowed),
         cmocka_unit_test(a_certificate_keeps_to_the_data_plane),
         cmocka_unit_test(conditions_on_the_request_count),
+        cmocka_unit_test(conditions_on_tags_of_the_request_count),
+        cmocka_unit_test(conditions_on_tags_of_the_resource_wait_for_a_transaction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,3 +74,7 @@ typedef struct {
  * its arrays live in the arena (which may be NULL when why is). */
 PolicyDecision policy_decide(const PolicyBound *bound, Str action, Str resource, const PolicyVar *extra, size_t extra_n,
                              Arena *arena, PolicyWhy *why);
+
+/* Whether a statement has a condition on a key that begins so, or a variable: what belongs to the resource need be
+ * fetched only then. */
+bool policy_asks(const PolicyBound *bound, Str prefix);

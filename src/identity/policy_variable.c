@@ -27,7 +27,8 @@ PolicyValues policy_values(const PolicyScope *scope, Str name) {
     const PolicyVar *v = find(scope, name);
     if (v) return (PolicyValues){ v->values, v->n, false };
 
-    size_t dot = name.len;
+    /* A tag's key in aws:ResourceTag/KEY may hold dots: such names have no suffix. */
+    size_t dot = str_eq_nocase(str_sub(name, 0, 4), S("aws:")) ? 0 : name.len;
     while (dot > 0 && name.ptr[dot - 1] != '.') dot--;
     if (dot == 0 || !(v = find(scope, str_sub(name, 0, dot - 1)))) return (PolicyValues){ 0 };
     Str suffix = str_from(name, dot);
