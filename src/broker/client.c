@@ -70,10 +70,30 @@ void client_unbind(Client *c) {
     arena_free(&c->bound_arena);
 }
 
+/* Source: AWS IoT developer guide, "Adding propagating attributes": only of clients that came with a certificate */
+static void bind_enrichment(Client *c) {
+    const Principal *p = c->principal;
+    const PrincipalThing *thing = p->kind == PRINCIPAL_CERTIFICATE ? connection_thing(p, c->client_id) : NULL;
+    free((void *)(uintptr_t)c->added_props.ptr);
+    c->added_props = STR_NONE;
+    if (!thing || thing->properties_n == 0) return;
+    Arena scratch = { 0 };
+    Writer w = writer_in(&scratch);
+    for (size_t i = 0; i < thing->properties_n; i++) {
+        Str value = thing->properties[i].value;
+        mqtt_props_put_user(&w, thing->properties[i].key, value.ptr ? value : c->client_id);
+    }
+    uint8_t *bytes = mem_grow(NULL, w.len);
+    memcpy(bytes, w.ptr, w.len);
+    c->added_props = (Str){ bytes, w.len };
+    arena_free(&scratch);
+}
+
 void client_bind(Client *c) {
     c->bound_version = atomic_load_explicit(&c->space->policy_version, memory_order_acquire); /* before the policies */
     client_unbind(c);
     bind_policies(c);
+    bind_enrichment(c);
     for (int i = 0; c->topics && i < TOPIC_SLOTS; i++) c->topics[i].len = 0; /* decided for another principal */
 }
 
@@ -297,6 +317,7 @@ void client_release(Client *c) {
     free(c->aliases);
     for (int i = 0; c->topics && i < TOPIC_SLOTS; i++) free(c->topics[i].topic);
     free(c->topics);
+    free((void *)(uintptr_t)c->added_props.ptr);
     free(c->connack);
     free(c->acks);
     free(c->will);

@@ -61,6 +61,7 @@ struct Client {
     bool problem_info;
     int64_t last_ms;
     Will *will;
+    Str added_props;   /* what its thing's type adds to its publishes, encoded; owned, mostly absent */
     Str *aliases;      /* topic_alias_max + 1, each malloc'ed; NULL: none used */
     TopicSlot *topics; /* TOPIC_SLOTS; NULL: has not published */
     uint32_t topic_turn;

@@ -222,9 +222,23 @@ static void set_expiry(Client *c, Message *m, uint32_t seconds) {
     m->expires_ms = clock_ms(c->broker->o.clock) + (int64_t)seconds * 1000;
 }
 
+/* Behind what the client sent. In the turn's memory. */
+static Str enriched(const Client *c, Str props) {
+    size_t len = props.len + c->added_props.len, have;
+    uint8_t *bytes = turn_room(c->shard->reactor, len, &have);
+    turn_take(c->shard->reactor, len);
+    if (props.len) memcpy(bytes, props.ptr, props.len);
+    memcpy(bytes + props.len, c->added_props.ptr, c->added_props.len);
+    return (Str){ bytes, len };
+}
+
 /* Everything about one PUBLISH that is in order. frame: the packet as it came, NULL when it must be written anew. */
 static bool go(Client *c, const MqttPublish *p, TopicSlot *slot, Str props, uint8_t *frame, size_t frame_len) {
     Shard *shard = c->shard;
+    if (c->added_props.len) {
+        props = enriched(c, props);
+        frame = NULL;
+    }
     Message m = { .space = c->space,
                   .topic = p->topic,
                   .payload = p->payload,

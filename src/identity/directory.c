@@ -298,6 +298,10 @@ void directory_thing_changed(Directory *d, Str account, Str thing_name) {
     changed(d, INTEREST_THING, account, thing_name);
 }
 
+void directory_type_changed(Directory *d, Str account, Str type_name) {
+    changed(d, INTEREST_TYPE, account, type_name);
+}
+
 void directory_all_changed(Directory *d) {
     Batch batch = { 0 };
     policy_book_all_changed(d->policies, d->policy_listener, d->listener_ctx);

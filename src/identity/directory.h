@@ -48,6 +48,7 @@ void directory_certificate_changed(Directory *d, Str account,
 void directory_policy_changed(Directory *d, Str account, Str policy_name);
 void directory_group_changed(Directory *d, Str account, Str group_name); /* its policies, its parent, or gone */
 void directory_thing_changed(Directory *d, Str account, Str thing_name); /* attributes, type, groups */
+void directory_type_changed(Directory *d, Str account, Str type_name);   /* what it adds to publishes */
 /* All that is cached is loaded again, as the store holds it now. Reads the store, too. */
 void directory_all_changed(Directory *d);
 

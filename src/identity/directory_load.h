@@ -15,6 +15,8 @@ typedef struct {
     size_t things_n;
     Str *groups; /* of its things, with all their ancestors; each once */
     size_t groups_n;
+    Str *types; /* of its things; each once */
+    size_t types_n;
 } Loaded;
 
 /* Errors: ERR_IO, ERR_CORRUPT. Owns: all of *out lives in the arena */

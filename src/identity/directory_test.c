@@ -299,6 +299,45 @@ static void a_principal_has_what_certificate_things_and_groups_give(void **state
     principal_release(p);
 }
 
+static void a_thing_knows_the_ways_to_its_roots_and_what_its_type_adds(void **state) {
+    Fixture *f = *state;
+    put_certificate(f, 0, S("ACTIVE"));
+    put_groups(f);
+    for (int thing = 0; thing < 2; thing++) {
+        put_thing(f, thing, 7);
+        attach_thing(f, 0, thing, true);
+        put_member(f, thing, 2, true); /* the second time a way that was met already */
+    }
+    put_member(f, 1, 3, true);
+    Txn *t = begin(f);
+    commit(t, thing_type_record_put(
+                  t, TENANT,
+                  &(ThingTypeRecord){
+                      .thing_type_name = S("pump"),
+                      .mqtt5_configuration =
+                          S("{\"propagatingAttributes\":[{\"userPropertyKey\":\"a\",\"thingAttribute\":\"value\"},"
+                            "{\"userPropertyKey\":\"b\",\"thingAttribute\":\"other\"},"
+                            "{\"userPropertyKey\":\"c\",\"connectionAttribute\":\"iot:ClientId\"}]}") }));
+    const Principal *p = look(f, f->id[0], NULL).principal;
+    assert_int_equal(p->things_n, 2);
+    static const char *const want[] = { "g2", "g1", "g0", NULL, "g3", NULL };
+    for (size_t thing = 0; thing < 2; thing++) {
+        const PrincipalThing *x = &p->things[thing];
+        assert_int_equal(x->groups_n, thing ? 6 : 4);
+        for (size_t i = 0; i < x->groups_n; i++)
+            assert_true(want[i] ? str_eq(x->groups[i], str_c(want[i])) : !x->groups[i].ptr);
+        assert_int_equal(x->properties_n, 2);
+        assert_true(str_eq(x->properties[0].key, S("a")) && str_eq(x->properties[0].value, S("7")));
+        assert_true(str_eq(x->properties[1].key, S("c")) && !x->properties[1].value.ptr);
+    }
+    t = begin(f);
+    commit(t, thing_type_record_put(t, TENANT, &(ThingTypeRecord){ .thing_type_name = S("pump") }));
+    directory_type_changed(f->directory, TENANT.account, S("pump"));
+    hear_calls(&f->heard, 1);
+    assert_int_equal(f->heard.now->things[0].properties_n, 0);
+    principal_release(p);
+}
+
 static void a_principal_is_the_same_whether_its_certificate_is_decoded_now_or_was_at_registration(void **state) {
     Fixture *f = *state;
     f->pem[0] = f->pem[3] = f->pem[2]; /* one certificate under two names: 0 with its variables, 3 without */
@@ -647,6 +686,7 @@ int main(void) {
         DIRECTORY_TEST(who_is_not_active_is_told_why),
         DIRECTORY_TEST(a_principal_has_what_certificate_things_and_groups_give),
         DIRECTORY_TEST(a_principal_is_the_same_whether_its_certificate_is_decoded_now_or_was_at_registration),
+        DIRECTORY_TEST(a_thing_knows_the_ways_to_its_roots_and_what_its_type_adds),
         DIRECTORY_TEST(a_change_replaces_the_snapshot_of_whom_it_concerns),
         DIRECTORY_TEST(a_group_of_all_reaches_all),
         DIRECTORY_TEST(a_policy_of_all_changes_for_all_at_once),

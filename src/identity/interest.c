@@ -16,13 +16,15 @@ Name interest_name(InterestKind kind, Str account, Str name, Arena *arena) {
 }
 
 Names interest_names(Str account, Str certificate_id, const Loaded *loaded, Arena *arena) {
-    size_t cap = 1 + loaded->things_n + loaded->groups_n;
+    size_t cap = 1 + loaded->things_n + loaded->groups_n + loaded->types_n;
     Names out = { arena_array(arena, Name, cap), 0 };
     out.items[out.n++] = interest_name(INTEREST_CERTIFICATE, account, certificate_id, arena);
     for (size_t i = 0; i < loaded->things_n; i++)
         out.items[out.n++] = interest_name(INTEREST_THING, account, loaded->things[i].name, arena);
     for (size_t i = 0; i < loaded->groups_n; i++)
         out.items[out.n++] = interest_name(INTEREST_GROUP, account, loaded->groups[i], arena);
+    for (size_t i = 0; i < loaded->types_n; i++)
+        out.items[out.n++] = interest_name(INTEREST_TYPE, account, loaded->types[i], arena);
     return out;
 }
 

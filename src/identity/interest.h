@@ -9,6 +9,7 @@ typedef enum {
     INTEREST_CERTIFICATE = 'c',
     INTEREST_THING = 't',
     INTEREST_GROUP = 'g',
+    INTEREST_TYPE = 'y',
 } InterestKind;
 
 typedef struct {

@@ -3,6 +3,7 @@
  * name stands for may change meanwhile: principal_bind has it as it is then. */
 #pragma once
 
+#include "base/list.h"
 #include "identity/policy_slot.h"
 
 typedef enum {
@@ -19,6 +20,12 @@ typedef struct {
     const Str *attributes; /* name, value, name, value, … */
     size_t attributes_n;   /* pairs */
     bool exclusive;
+    /* its groups: each before its parent and so on to the root, an absent name behind each root */
+    const Str *groups;
+    size_t groups_n;
+    /* what its type adds to its publishes as user properties; the client's id where a value is absent */
+    const StrPair *properties;
+    size_t properties_n;
 } PrincipalThing;
 
 struct Principal {

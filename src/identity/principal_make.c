@@ -29,6 +29,12 @@ static Str *strs_keep(Arena *a, const Str *from, size_t n) {
     return to;
 }
 
+static const StrPair *pairs_keep(Arena *a, const StrPair *from, size_t n) {
+    StrPair *to = arena_array(a, StrPair, n);
+    for (size_t i = 0; i < n; i++) to[i] = (StrPair){ str_keep(a, from[i].key), str_keep(a, from[i].value) };
+    return to;
+}
+
 static void set_vars(Principal *p, const PolicyVar *vars, size_t n) {
     PolicyVar *to = arena_array(&p->arena, PolicyVar, n);
     for (size_t i = 0; i < n; i++)
@@ -45,6 +51,8 @@ static void set_things(Principal *p, const PrincipalThing *things, size_t n) {
         to[i].name = str_dup(&p->arena, things[i].name);
         to[i].type_name = str_keep(&p->arena, things[i].type_name);
         to[i].attributes = strs_keep(&p->arena, things[i].attributes, 2 * things[i].attributes_n);
+        to[i].groups = strs_keep(&p->arena, things[i].groups, things[i].groups_n);
+        to[i].properties = pairs_keep(&p->arena, things[i].properties, things[i].properties_n);
     }
     p->things = to;
     p->things_n = n;

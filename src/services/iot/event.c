@@ -83,9 +83,10 @@ Err event_thing_type(Call *c, EventChange change, const ThingTypeRecord *t) {
     for (size_t i = 0; i < t->searchable_attributes.n; i++)
         yyjson_mut_arr_append(searchable, json_mut_str(e.doc, t->searchable_attributes.items[i]));
     yyjson_mut_obj_add_val(e.doc, e.o, "searchableAttributes", searchable);
-    yyjson_val *propagating = NULL;
-    if (t->mqtt5_configuration.len && json_read(c->arena, t->mqtt5_configuration, false, &propagating, NULL) != OK)
+    yyjson_val *mqtt5 = NULL;
+    if (t->mqtt5_configuration.len && json_read(c->arena, t->mqtt5_configuration, false, &mqtt5, NULL) != OK)
         return ERR_CORRUPT;
+    yyjson_val *propagating = json_get(mqtt5, S("propagatingAttributes"));
     yyjson_mut_obj_add_val(e.doc, e.o, "propagatingAttributes",
                            propagating ? yyjson_val_mut_copy(e.doc, propagating) : yyjson_mut_arr(e.doc));
     text(&e, "description", t->description);

@@ -102,6 +102,11 @@ static void group_changed_now(Env *env, void *arg) {
     directory_group_changed(env->directory, x->account, x->name);
 }
 
+static void type_changed_now(Env *env, void *arg) {
+    const Changed *x = arg;
+    directory_type_changed(env->directory, x->account, x->name);
+}
+
 static void changed(Call *c, Str name, void (*run)(Env *, void *)) {
     Changed *x = arena_new(c->arena, Changed);
     *x = (Changed){ c->account, str_dup(c->arena, name) };
@@ -114,4 +119,8 @@ void registry_thing_changed(Call *c, Str thing_name) {
 
 void registry_group_changed(Call *c, Str group_name) {
     changed(c, group_name, group_changed_now);
+}
+
+void registry_type_changed(Call *c, Str type_name) {
+    changed(c, type_name, type_changed_now);
 }

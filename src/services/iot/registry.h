@@ -34,6 +34,8 @@ NODISCARD Err attributes_check(Call *c, StrMap attributes, size_t count_max);
 /* Errors: ERR_API: a key twice, reserved, or more than 50 */
 NODISCARD Err tags_from(Call *c, const IotTagList *tags, StrMap *out);
 
-/* After the commit the directory renews the principals of this thing, of this group's things. */
+/* After the commit the directory renews the principals of this thing, of this group's things, this
+ * type's things. */
 void registry_thing_changed(Call *c, Str thing_name);
 void registry_group_changed(Call *c, Str group_name);
+void registry_type_changed(Call *c, Str type_name);

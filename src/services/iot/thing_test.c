@@ -257,13 +257,15 @@ static void a_type_stays_as_it_was_created(void **state) {
     IotMqtt5Configuration m = { .propagating_attributes = { &a, 1, true } };
     IotThingTypeProperties only = { .mqtt5_configuration = &m };
     IotUpdateThingTypeIn update = { .thing_type_name = S("T"), .thing_type_properties = &only };
-    expect_error(f, FIXTURE_CALL(f, "UpdateThingType", &update, (IotUpdateThingTypeOut *)NULL),
-                 "NotImplementedException", "propagatingAttributes");
+    assert_int_equal(FIXTURE_CALL(f, "UpdateThingType", &update, (IotUpdateThingTypeOut *)NULL), OK);
     IotDescribeThingTypeIn describe_in = { .thing_type_name = S("T") };
     IotDescribeThingTypeOut out;
     assert_int_equal(FIXTURE_CALL(f, "DescribeThingType", &describe_in, &out), OK);
     assert_true(str_eq(out.thing_type_properties->thing_type_description, S("a lamp")));
     assert_int_equal(out.thing_type_properties->searchable_attributes.n, 2);
+    const IotPropagatingAttributeList *kept = &out.thing_type_properties->mqtt5_configuration->propagating_attributes;
+    assert_true(kept->n == 1 && str_eq(kept->items[0].user_property_key, S("r")) &&
+                str_eq(kept->items[0].thing_attribute, S("room")) && !kept->items[0].connection_attribute.ptr);
     update.thing_type_properties = &p;
     expect_error(f, FIXTURE_CALL(f, "UpdateThingType", &update, (IotUpdateThingTypeOut *)NULL),
                  "InvalidRequestException", "cannot be changed");

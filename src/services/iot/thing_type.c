@@ -1,24 +1,16 @@
 /* Thing types: what is particular (models/iot.resource has the plain operations). A type is deleted in two steps, so
  * that nothing is created with it in between.
  * Source: botocore's iot model; AWS IoT developer guide, "Thing types"; Terraform's provider (the 5 minutes' text) */
-#include "api/error.h"
 #include "services/iot/event.h"
+#include "services/iot/propagating.h"
 
 enum { SEARCHABLE_MAX = 3, WAIT_MS = 5 * 60 * 1000 };
-
-/* Attributes that publishes would get as MQTT 5 user properties: the broker does not add them yet. */
-static Err mqtt5_check(Call *c, const IotMqtt5Configuration *in) {
-    if (!in || in->propagating_attributes.n == 0) return OK;
-    return api_fail(c, API_NOT_IMPLEMENTED,
-                    "mqtt5Configuration with propagatingAttributes is not implemented yet: publishes would not carry "
-                    "them");
-}
 
 Err iot_thing_type_creating(Call *c, const IotCreateThingTypeIn *in, ThingTypeRecord *type) {
     if (type->searchable_attributes.n > SEARCHABLE_MAX)
         return api_fail(c, IOT_INVALID_REQUEST, "%zu searchable attributes are more than the maximum of %d",
                         type->searchable_attributes.n, SEARCHABLE_MAX);
-    return mqtt5_check(c, in->thing_type_properties ? in->thing_type_properties->mqtt5_configuration : NULL);
+    return propagating_check(c, in->thing_type_properties, type);
 }
 
 Err iot_deprecate_thing_type(Call *c, const IotDeprecateThingTypeIn *in, IotDeprecateThingTypeOut *out) {
@@ -42,13 +34,15 @@ Err iot_thing_type_updating(Call *c, const IotUpdateThingTypeIn *in, const Thing
                         "Description and searchable attributes of thing type %.*s cannot be changed, only its "
                         "mqtt5Configuration",
                         PS(old->thing_type_name));
-    return mqtt5_check(c, in->thing_type_properties ? in->thing_type_properties->mqtt5_configuration : NULL);
+    return propagating_check(c, in->thing_type_properties, type);
 }
 
 Err iot_thing_type_changed(Call *c, const ThingTypeRecord *old, const ThingTypeRecord *type) {
     if (!type) return event_thing_type(c, EVENT_DELETED, old);
     if (!old) return event_thing_type(c, EVENT_CREATED, type);
-    return str_eq(old->mqtt5_configuration, type->mqtt5_configuration) ? OK : event_thing_type(c, EVENT_UPDATED, type);
+    if (str_eq(old->mqtt5_configuration, type->mqtt5_configuration)) return OK;
+    registry_type_changed(c, type->thing_type_name);
+    return event_thing_type(c, EVENT_UPDATED, type);
 }
 
 static Err has_things(Call *c, Str type, bool *out) {
