@@ -10,6 +10,8 @@ typedef struct {
     int64_t reactors, workers;                 /* 0: cores */
     const char *tls_min, *tls_max, *tls_ciphers, *tls_ciphersuites, *tls_chain, *tls_key;
     bool aws_quotas, test, ephemeral, require_sni, skip_sync, answer_early, salvage;
+    const char *lambda_python;
+    int64_t lambda_instances_max, lambda_idle_s;
     int64_t body_bytes_max, store_files_max, http_idle_s;
     BrokerLimits limits;
 } Settings;

@@ -50,6 +50,13 @@ static void on_event(void *ctx, const BrokerEvent *e) {
              PS(e->source_ip), PS(e->topic), e->reason ? e->reason : "-");
 }
 
+/* What a function prints, and what is said of it. */
+static void on_function_line(void *ctx, LogLevel level, Str account, Str function, Str request_id, Str text) {
+    Server *s = ctx;
+    log_line(&s->log, level, "event=Function account=%.*s function=%.*s request=%.*s line=\"%.*s\"", PS(account),
+             PS(function), PS(request_id), PS(text));
+}
+
 enum { LOG_BYTES_KEPT = 1 << 20 }; /* some thousand lines */
 
 static Str newest_logs(Env *env, uint64_t from, Arena *arena, uint64_t *next) {
@@ -152,13 +159,16 @@ static void open_reactors(Server *s) {
 
 static Err load_account(void *ctx, Str account) {
     Server *s = ctx;
-    return str_eq(account, s->env.account) ? OK : broker_load_account(s->env.broker, account);
+    if (str_eq(account, s->env.account)) return OK;
+    Err e = broker_load_account(s->env.broker, account);
+    return e == OK ? lambda_load_account(s->lambda, account) : e;
 }
 
 /* Who has an access key, or had one, may have sessions and retained messages here. */
 static Err load_accounts(Server *s) {
     Txn *txn;
     Err e = broker_load_account(s->env.broker, s->env.account);
+    if (e == OK) e = lambda_load_account(s->lambda, s->env.account);
     if (e == OK) e = txn_begin(s->env.store, &txn);
     if (e != OK) return e;
     e = access_key_each_account(txn, load_account, s);
@@ -167,7 +177,15 @@ static Err load_accounts(Server *s) {
 }
 
 static void open_functions(Server *s) {
-    s->lambda = lambda_open(&(LambdaOptions){ .env = &s->env });
+    const Settings *o = &s->settings;
+    s->lambda = lambda_open(&(LambdaOptions){ .env = &s->env,
+                                              .dir = str_dup_c(&s->arena, str_format(&s->arena, "%s/lambda", o->data)),
+                                              .python = o->lambda_python,
+                                              .instances_max = o->lambda_instances_max,
+                                              .idle_s = o->lambda_idle_s,
+                                              .line = on_function_line,
+                                              .ctx = s });
+    s->env.lambda = s->lambda;
     s->env.functions = lambda_functions(s->lambda);
 }
 
@@ -286,6 +304,7 @@ static void close_listeners(Task *task, Reactor *r) {
 
 /* What is there of it; the reactors do not run (any more). */
 static void free_parts(Server *s) {
+    lambda_shut(s->lambda);
     workers_stop(s->env.slow_workers);
     workers_stop(s->env.workers);
     for (bool any = true; any;) { /* what the workers told the reactors last */

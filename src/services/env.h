@@ -11,6 +11,7 @@ typedef struct KeyRing KeyRing;     /* identity/key_ring.h */
 typedef struct Issuer Issuer;       /* identity/issuer.h: the server's CAs */
 typedef struct Broker Broker;       /* broker/broker.h */
 typedef struct Functions Functions; /* api/function.h */
+typedef struct Lambda Lambda;       /* services/lambda/lambda.h */
 
 typedef struct Env {
     Store *store;
@@ -22,6 +23,7 @@ typedef struct Env {
     Issuer *issuer;
     Broker *broker;
     Functions *functions; /* who calls code that AWS would run in Lambda; NULL: in tests without it */
+    Lambda *lambda;       /* what its own API is about */
     Str account, region;  /* the default ones */
     Str endpoint;         /* host, or host:port where --https-port is not 443 (DescribeEndpoint) */
     Str endpoint_domain;  /* behind the endpoint names of accounts: identity/endpoint.h */
