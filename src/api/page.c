@@ -59,3 +59,27 @@ size_t page_size(OptInt asked, size_t otherwise, size_t most) {
     if (asked.v < 1) return 1;
     return (uint64_t)asked.v > most ? most : (size_t)asked.v;
 }
+
+Err page_open(Call *c, Str filters, Str token, OptInt asked, PageSize size, Page *out) {
+    Page p = { .call = c, .filters = filters, .most = page_size(asked, size.otherwise, size.most) };
+    Err e = page_begin(c, filters, token, &p.after);
+    if (e == OK) *out = p;
+    return e;
+}
+
+static bool is_full(Page *p) {
+    if (p->n == p->most) p->next = page_next(p->call, p->filters, p->last);
+    return p->n == p->most;
+}
+
+bool page_take(Page *p, RecordScan *scan) {
+    if (is_full(p)) return false;
+    if (++p->n == p->most) p->last = record_scan_position(scan, p->call->arena);
+    return true;
+}
+
+bool page_take_at(Page *p, Str position) {
+    if (is_full(p)) return false;
+    if (++p->n == p->most) p->last = str_dup(p->call->arena, position);
+    return true;
+}

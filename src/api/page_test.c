@@ -66,11 +66,42 @@ static void sizes_stay_within_their_limits(void **state) {
     assert_int_equal(page_size((OptInt){ true, -3 }, 25, 250), 1);
 }
 
+/* Takes items 0.. of n by one page after another; fails when any is left out or comes twice. */
+static size_t take_all(Call *c, size_t n, int64_t asked) {
+    Str token = STR_NONE;
+    size_t pages = 0, from = 0;
+    do {
+        Page p;
+        assert_int_equal(page_open(c, S(""), token, (OptInt){ true, asked }, (PageSize){ 3, 4 }, &p), OK);
+        if (p.after.ptr) assert_true(str_eq(p.after, str_format(c->arena, "%zu", from - 1)));
+        while (from < n && page_take_at(&p, str_format(c->arena, "%zu", from))) from++;
+        assert_true(p.n <= p.most);
+        token = p.next;
+        pages++;
+    } while (token.ptr);
+    assert_int_equal(from, n);
+    return pages;
+}
+
+static void a_page_ends_with_a_token_only_when_there_is_more(void **state) {
+    (void)state;
+    Arena a = { 0 };
+    Call c = { .op = api_op(&sample_service, S("ListJobs")), .arena = &a, .account = S("1"), .region = S("r") };
+    assert_int_equal(take_all(&c, 0, 2), 1);
+    assert_int_equal(take_all(&c, 2, 2), 1);
+    assert_int_equal(take_all(&c, 3, 2), 2);
+    assert_int_equal(take_all(&c, 4, 2), 2);
+    assert_int_equal(take_all(&c, 5, 1), 5);
+    assert_int_equal(take_all(&c, 9, 100), 3); /* four at most */
+    arena_free(&a);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_token_gives_its_key_back),
         cmocka_unit_test(a_token_opens_only_its_own_list),
         cmocka_unit_test(a_handler_is_told_of_a_foreign_token),
+        cmocka_unit_test(a_page_ends_with_a_token_only_when_there_is_more),
         cmocka_unit_test(sizes_stay_within_their_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

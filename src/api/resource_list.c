@@ -13,8 +13,8 @@ typedef struct {
     const void *in;
     void *record; /* the one that is looked at */
     void *parts;  /* a record with the parts of the key that the input names */
-    size_t parts_n, n, most;
-    Str filters; /* all that the input says besides pages: the token's scope */
+    size_t parts_n;
+    Page page;
     bool backwards;
     char *items;
 } Listing;
@@ -103,7 +103,7 @@ static Err fits(const Listing *l, bool *out) {
 
 /* A list of texts has the field itself; one of structures, their members. */
 static Err give_item(Listing *l, const ApiShape *list) {
-    char *item = l->items + l->n++ * list->element_size;
+    char *item = l->items + (l->page.n - 1) * list->element_size;
     if (list->member->kind != API_STRUCT) {
         int16_t field = l->r->list.item.items[0].field;
         *(Str *)(void *)item = field == RESOURCE_ARN ? resource_arn(l->c, l->r, l->record)
@@ -114,52 +114,42 @@ static Err give_item(Listing *l, const ApiShape *list) {
     return e == OK && l->r->hooks.listed ? l->r->hooks.listed(l->c, l->record, item) : e;
 }
 
-static Err walk(Listing *l, const ApiShape *list, RecordScan *scan, Str *next) {
-    Str last = STR_NONE;
+static Err walk(Listing *l, const ApiShape *list, RecordScan *scan) {
     while (record_scan_next(scan, l->c->arena, l->record)) {
         bool fit = true;
         Err e = fits(l, &fit);
+        if (e == OK && fit && !page_take(&l->page, scan)) return OK;
+        if (e == OK && fit) e = give_item(l, list);
         if (e != OK) return e;
-        if (!fit) continue;
-        if (l->n == l->most) {
-            *next = page_next(l->c, l->filters, last);
-            return OK;
-        }
-        e = give_item(l, list);
-        if (e != OK) return e;
-        if (l->n == l->most) last = record_scan_position(scan, l->c->arena);
     }
     return OK;
 }
 
 static Err open_walk(Listing *l, RecordScan **scan) {
-    Str after;
     const OptBool *ascending = in_slot(l, l->r->list.order);
+    PageSize size = { l->r->list.page_default, l->r->list.page_max };
     l->backwards = ascending && !ascending->v;
-    l->filters = scope_of(l);
     Err e = l->r->hooks.listing ? l->r->hooks.listing(l->c, l->in) : OK;
-    if (e == OK) e = page_begin(l->c, l->filters, asked_token(l), &after);
+    if (e == OK) e = page_open(l->c, scope_of(l), asked_token(l), asked_size(l), size, &l->page);
     if (e == OK) e = take_parts(l);
     if (e != OK) return e;
-    return record_scan_begin(l->c->txn, l->r->record, call_tenant(l->c), l->r->list.index, l->parts, l->parts_n, after,
-                             l->backwards, scan);
+    return record_scan_begin(l->c->txn, l->r->record, call_tenant(l->c), l->r->list.index, l->parts, l->parts_n,
+                             l->page.after, l->backwards, scan);
 }
 
 Err resource_list(Call *c, const Resource *r, const void *in, void *out) {
     Listing l = { .c = c, .r = r, .op = &r->service->ops[r->list.op], .in = in };
     const ApiMember *items = &l.op->out->members[r->list.items];
     RecordScan *scan;
-    Str next = STR_NONE;
-    l.most = page_size(asked_size(&l), r->list.page_default, r->list.page_max);
-    l.items = arena_alloc_array(c->arena, items->shape->element_size, l.most);
     l.record = arena_alloc(c->arena, r->record->size_bytes);
     Err e = open_walk(&l, &scan), ended;
     if (e != OK) return e;
-    e = walk(&l, items->shape, scan, &next);
+    l.items = arena_alloc_array(c->arena, items->shape->element_size, l.page.most);
+    e = walk(&l, items->shape, scan);
     ended = record_scan_end(scan);
     if (e == OK) e = ended;
     if (e != OK) return e;
-    *(ApiItems *)(void *)((char *)out + items->offset) = (ApiItems){ l.items, l.n, true };
-    if (r->list.next >= 0) *(Str *)(void *)((char *)out + l.op->out->members[r->list.next].offset) = next;
+    *(ApiItems *)(void *)((char *)out + items->offset) = (ApiItems){ l.items, l.page.n, true };
+    if (r->list.next >= 0) *(Str *)(void *)((char *)out + l.op->out->members[r->list.next].offset) = l.page.next;
     return OK;
 }

@@ -103,8 +103,8 @@ Err resource_tags_of(Call *c, const Resource *const *all, size_t n, const ApiSer
     Err e = find(c, all, n, service, op, in, &t);
     if (e != OK) return e;
     const Str *token = value_of(t.op->in, S("nextToken"), in);
-    Str after;
-    if (token && token->len) e = page_begin(c, S(""), *token, &after);
+    Page page;
+    if (token) e = page_open(c, S(""), *token, (OptInt){ 0 }, (PageSize){ TAGS_MAX, TAGS_MAX }, &page);
     if (e != OK) return e;
     const ApiMember *m = member_of(t.op->out, S("tags"));
     tag_give(c, m->shape, *t.tags, (char *)out + m->offset);

@@ -1,9 +1,6 @@
 /* Billing groups: a thing is in one at most, which its own record names. (models/iot.resource has the plain
  * operations.) Source: botocore's iot model; AWS IoT developer guide, "Tagging with billing groups" */
-#include "api/page.h"
 #include "services/iot/registry.h"
-
-enum { PAGE_MAX = 250, PAGE_DEFAULT = 100 };
 
 static Err leave(Call *c, ThingRecord *t) {
     t->billing_group_name = STR_NONE;
@@ -64,25 +61,18 @@ Err iot_remove_thing_from_billing_group(Call *c, const IotRemoveThingFromBilling
 
 Err iot_list_things_in_billing_group(Call *c, const IotListThingsInBillingGroupIn *in,
                                      IotListThingsInBillingGroupOut *out) {
-    size_t most = page_size(in->max_results, PAGE_DEFAULT, PAGE_MAX);
-    StrList things = { arena_array(c->arena, Str, most), 0, true };
-    Str after, last = STR_NONE;
+    Str group = in->billing_group_name;
     RecordScan *scan;
     BillingGroupRecord g;
     ThingRecord t;
-    Err e = iot_billing_group_need(c, in->billing_group_name, &g);
-    if (e == OK) e = page_begin(c, in->billing_group_name, in->next_token, &after);
-    if (e == OK)
-        e = thing_record_scan_by_billing_group(c->txn, call_tenant(c), in->billing_group_name, after, false, &scan);
+    Page page;
+    Err e = iot_billing_group_need(c, group, &g);
+    if (e == OK) e = page_open(c, group, in->next_token, in->max_results, REGISTRY_PAGE, &page);
+    if (e == OK) e = thing_record_scan_by_billing_group(c->txn, call_tenant(c), group, page.after, false, &scan);
     if (e != OK) return e;
-    while (thing_record_next(scan, c->arena, &t)) {
-        if (things.n == most) {
-            out->next_token = page_next(c, in->billing_group_name, last);
-            break;
-        }
-        things.items[things.n++] = t.thing_name;
-        if (things.n == most) last = record_scan_position(scan, c->arena);
-    }
-    out->things = things;
+    Str *names = arena_array(c->arena, Str, page.most);
+    while (thing_record_next(scan, c->arena, &t) && page_take(&page, scan)) names[page.n - 1] = t.thing_name;
+    out->things = (StrList){ names, page.n, true };
+    out->next_token = page.next;
     return record_scan_end(scan);
 }

@@ -2,12 +2,9 @@
 #include "services/iot/ca_certificate.h"
 
 #include "api/error.h"
-#include "api/page.h"
 #include "generated/iot.h"
 #include "identity/certificate_home.h"
 #include "services/iot/certificate.h"
-
-enum { PAGE_DEFAULT = 25, PAGE_MAX = 250 }; /* Source: ListCACertificates */
 
 Str iot_ca_arn(Call *c, Str id) {
     return call_arn(c, "iot", "cacert/%.*s", PS(id));
@@ -68,29 +65,25 @@ Err iot_describe_ca_certificate(Call *c, const IotDescribeCACertificateIn *in, I
 }
 
 Err iot_list_ca_certificates(Call *c, const IotListCACertificatesIn *in, IotListCACertificatesOut *out) {
-    size_t most = page_size(in->page_size, PAGE_DEFAULT, PAGE_MAX), n = 0;
-    IotCACertificate *items = arena_array(c->arena, IotCACertificate, most);
-    Str filters = str_format(c->arena, "%s/%.*s", in->ascending_order.v ? "up" : "down", PS(in->template_name));
-    Str after, last = STR_NONE;
+    bool down = !in->ascending_order.v;
+    Str filters = str_format(c->arena, "%s/%.*s", down ? "down" : "up", PS(in->template_name));
     RecordScan *scan;
-    Err e = page_begin(c, filters, in->marker, &after);
-    if (e == OK)
-        e = ca_certificate_record_scan_all_by_created(c->txn, call_tenant(c), after, !in->ascending_order.v, &scan);
-    if (e != OK) return e;
     CaCertificateRecord r;
+    Page page;
+    Err e = page_open(c, filters, in->marker, in->page_size, CERTIFICATE_PAGE, &page);
+    if (e == OK) e = ca_certificate_record_scan_all_by_created(c->txn, call_tenant(c), page.after, down, &scan);
+    if (e != OK) return e;
+    IotCACertificate *items = arena_array(c->arena, IotCACertificate, page.most);
     while (ca_certificate_record_next(scan, c->arena, &r)) {
         if (in->template_name.len && !str_eq(in->template_name, r.registration_template_name)) continue;
-        if (n == most) {
-            out->next_marker = page_next(c, filters, last);
-            break;
-        }
-        items[n++] = (IotCACertificate){ .certificate_arn = iot_ca_arn(c, r.certificate_id),
-                                         .certificate_id = r.certificate_id,
-                                         .status = r.status,
-                                         .creation_date = { true, r.created_ms } };
-        if (n == most) last = record_scan_position(scan, c->arena);
+        if (!page_take(&page, scan)) break;
+        items[page.n - 1] = (IotCACertificate){ .certificate_arn = iot_ca_arn(c, r.certificate_id),
+                                                .certificate_id = r.certificate_id,
+                                                .status = r.status,
+                                                .creation_date = { true, r.created_ms } };
     }
-    out->certificates = (IotCACertificates){ items, n, true };
+    out->certificates = (IotCACertificates){ items, page.n, true };
+    out->next_marker = page.next;
     return record_scan_end(scan);
 }
 

@@ -2,9 +2,12 @@
  * its certificateId. */
 #pragma once
 
-#include "api/call.h"
+#include "api/page.h"
 #include "generated/iot_records.h"
 #include "identity/x509.h"
+
+/* Source: PageSize of iot's model; ListCertificates, ListCACertificates */
+#define CERTIFICATE_PAGE ((PageSize){ .otherwise = 25, .most = 250 })
 
 /* Lower case, without the "0x" that the model's pattern lets through. */
 Str iot_certificate_id(Call *c, Str given);

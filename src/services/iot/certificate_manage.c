@@ -1,10 +1,7 @@
 /* Describe, list, update and delete device certificates. */
-#include "api/page.h"
 #include "generated/iot.h"
 #include "identity/certificate_home.h"
 #include "services/iot/certificate.h"
-
-enum { PAGE_DEFAULT = 25, PAGE_MAX = 250 }; /* Source: ListCertificates */
 
 static IotTransferData *transfer_data(Call *c, const StrMap *stored) {
     if (!stored->n) return NULL;
@@ -52,25 +49,17 @@ Err iot_describe_certificate(Call *c, const IotDescribeCertificateIn *in, IotDes
     return OK;
 }
 
-/* One page of a walk in the order of creation. The scan is ended. */
-static Err page_of(Call *c, RecordScan *scan, Str filters, size_t most, IotCertificates *list, Str *next) {
-    IotCertificate *items = arena_array(c->arena, IotCertificate, most);
-    size_t n = 0;
+/* The scan is ended. */
+static Err fill(Call *c, Page *page, RecordScan *scan, IotCertificates *list) {
+    IotCertificate *items = arena_array(c->arena, IotCertificate, page->most);
     CertificateRecord r;
-    Str last = STR_NONE;
-    while (certificate_record_next(scan, c->arena, &r)) {
-        if (n == most) {
-            *next = page_next(c, filters, last);
-            break;
-        }
-        items[n++] = (IotCertificate){ .certificate_arn = iot_certificate_arn(c, r.certificate_id),
-                                       .certificate_id = r.certificate_id,
-                                       .status = r.status,
-                                       .certificate_mode = r.mode,
-                                       .creation_date = { true, r.created_ms } };
-        if (n == most) last = record_scan_position(scan, c->arena);
-    }
-    *list = (IotCertificates){ items, n, true };
+    while (certificate_record_next(scan, c->arena, &r) && page_take(page, scan))
+        items[page->n - 1] = (IotCertificate){ .certificate_arn = iot_certificate_arn(c, r.certificate_id),
+                                               .certificate_id = r.certificate_id,
+                                               .status = r.status,
+                                               .certificate_mode = r.mode,
+                                               .creation_date = { true, r.created_ms } };
+    *list = (IotCertificates){ items, page->n, true };
     return record_scan_end(scan);
 }
 
@@ -79,27 +68,28 @@ static Str order_filter(Call *c, OptBool ascending, Str ca) {
 }
 
 Err iot_list_certificates(Call *c, const IotListCertificatesIn *in, IotListCertificatesOut *out) {
-    Str filters = order_filter(c, in->ascending_order, S("")), after;
+    Str filters = order_filter(c, in->ascending_order, S(""));
+    bool down = !in->ascending_order.v;
     RecordScan *scan;
-    Err e = page_begin(c, filters, in->marker, &after);
-    if (e == OK)
-        e = certificate_record_scan_all_by_created(c->txn, call_tenant(c), after, !in->ascending_order.v, &scan);
-    if (e != OK) return e;
-    size_t most = page_size(in->page_size, PAGE_DEFAULT, PAGE_MAX);
-    return page_of(c, scan, filters, most, &out->certificates, &out->next_marker);
+    Page page;
+    Err e = page_open(c, filters, in->marker, in->page_size, CERTIFICATE_PAGE, &page);
+    if (e == OK) e = certificate_record_scan_all_by_created(c->txn, call_tenant(c), page.after, down, &scan);
+    if (e == OK) e = fill(c, &page, scan, &out->certificates);
+    if (e == OK) out->next_marker = page.next;
+    return e;
 }
 
 Err iot_list_certificates_by_ca(Call *c, const IotListCertificatesByCAIn *in, IotListCertificatesByCAOut *out) {
-    Str ca = iot_certificate_id(c, in->ca_certificate_id);
-    Str filters = order_filter(c, in->ascending_order, ca), after;
+    Str ca = iot_certificate_id(c, in->ca_certificate_id), filters = order_filter(c, in->ascending_order, ca);
+    bool down = !in->ascending_order.v;
     RecordScan *scan;
-    Err e = page_begin(c, filters, in->marker, &after);
+    Page page;
+    Err e = page_open(c, filters, in->marker, in->page_size, CERTIFICATE_PAGE, &page);
     if (e == OK)
-        e = certificate_record_scan_by_ca_of_ca_certificate_id(c->txn, call_tenant(c), ca, after,
-                                                               !in->ascending_order.v, &scan);
-    if (e != OK) return e;
-    size_t most = page_size(in->page_size, PAGE_DEFAULT, PAGE_MAX);
-    return page_of(c, scan, filters, most, &out->certificates, &out->next_marker);
+        e = certificate_record_scan_by_ca_of_ca_certificate_id(c->txn, call_tenant(c), ca, page.after, down, &scan);
+    if (e == OK) e = fill(c, &page, scan, &out->certificates);
+    if (e == OK) out->next_marker = page.next;
+    return e;
 }
 
 /* Whether a certificate may go from one status to the other; else why not.

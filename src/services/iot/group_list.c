@@ -2,12 +2,9 @@
  * group_descendants; its page token holds the group it stands in and the position there. A thing is in one group of
  * a tree at most, so it is met once.
  * Source: botocore's iot model */
-#include "api/page.h"
 #include "base/reader.h"
 #include "base/writer.h"
 #include "services/iot/group.h"
-
-enum { PAGE_MAX = 250, PAGE_DEFAULT = 100 };
 
 static IotGroupNameAndArn named(Call *c, Str name) {
     return (IotGroupNameAndArn){ .group_name = name, .group_arn = iot_thing_group_arn(c, name) };
@@ -44,52 +41,43 @@ static Err walk_groups(const GroupFilter *f, Str after, RecordScan **out) {
 Err iot_list_thing_groups(Call *c, const IotListThingGroupsIn *in, IotListThingGroupsOut *out) {
     GroupFilter filter = { c, in->name_prefix_filter, in->parent_group, !in->recursive.set || in->recursive.v };
     Str filters = str_format(c->arena, "%.*s %.*s %d", PS(filter.prefix), PS(filter.parent), filter.recursive);
-    size_t most = page_size(in->max_results, PAGE_DEFAULT, PAGE_MAX);
-    IotThingGroupNameAndArnList list = { .items = arena_array(c->arena, IotGroupNameAndArn, most), .set = true };
-    Str after, last = STR_NONE;
     RecordScan *scan;
     ThingGroupRecord g;
+    Page page;
     Err e = in->parent_group.ptr ? iot_thing_group_need(c, in->parent_group, &g) : OK, failed = OK;
-    if (e == OK) e = page_begin(c, filters, in->next_token, &after);
-    if (e == OK) e = walk_groups(&filter, after, &scan);
+    if (e == OK) e = page_open(c, filters, in->next_token, in->max_results, REGISTRY_PAGE, &page);
+    if (e == OK) e = walk_groups(&filter, page.after, &scan);
     if (e != OK) return e;
+    IotGroupNameAndArn *items = arena_array(c->arena, IotGroupNameAndArn, page.most);
     while (failed == OK && thing_group_record_next(scan, c->arena, &g)) {
         bool fits = false;
         failed = group_fits(&filter, &g, &fits);
         if (!fits) continue;
-        if (list.n == most) {
-            out->next_token = page_next(c, filters, last);
-            break;
-        }
-        list.items[list.n++] = named(c, g.thing_group_name);
-        if (list.n == most) last = record_scan_position(scan, c->arena);
+        if (!page_take(&page, scan)) break;
+        items[page.n - 1] = named(c, g.thing_group_name);
     }
-    out->thing_groups = list;
+    out->thing_groups = (IotThingGroupNameAndArnList){ items, page.n, true };
+    out->next_token = page.next;
     e = record_scan_end(scan);
     return e == OK ? failed : e;
 }
 
 Err iot_list_thing_groups_for_thing(Call *c, const IotListThingGroupsForThingIn *in,
                                     IotListThingGroupsForThingOut *out) {
-    size_t most = page_size(in->max_results, PAGE_DEFAULT, PAGE_MAX);
-    IotThingGroupNameAndArnList list = { .items = arena_array(c->arena, IotGroupNameAndArn, most), .set = true };
-    Str after, last = STR_NONE;
     RecordScan *scan;
     ThingRecord t;
     GroupMemberRecord m;
+    Page page;
     Err e = thing_need(c, in->thing_name, &t);
-    if (e == OK) e = page_begin(c, in->thing_name, in->next_token, &after);
-    if (e == OK) e = group_member_record_scan_by_thing(c->txn, call_tenant(c), in->thing_name, after, false, &scan);
+    if (e == OK) e = page_open(c, in->thing_name, in->next_token, in->max_results, REGISTRY_PAGE, &page);
+    if (e == OK)
+        e = group_member_record_scan_by_thing(c->txn, call_tenant(c), in->thing_name, page.after, false, &scan);
     if (e != OK) return e;
-    while (group_member_record_next(scan, c->arena, &m)) {
-        if (list.n == most) {
-            out->next_token = page_next(c, in->thing_name, last);
-            break;
-        }
-        list.items[list.n++] = named(c, m.thing_group_name);
-        if (list.n == most) last = record_scan_position(scan, c->arena);
-    }
-    out->thing_groups = list;
+    IotGroupNameAndArn *items = arena_array(c->arena, IotGroupNameAndArn, page.most);
+    while (group_member_record_next(scan, c->arena, &m) && page_take(&page, scan))
+        items[page.n - 1] = named(c, m.thing_group_name);
+    out->thing_groups = (IotThingGroupNameAndArnList){ items, page.n, true };
+    out->next_token = page.next;
     return record_scan_end(scan);
 }
 
@@ -113,44 +101,40 @@ static Place place_from(Str text) {
     return text.len && !r.bad ? p : (Place){ 0 };
 }
 
-/* Adds the group's things behind `after` until there are `most`; *more then says where the next one is. */
-static Err add_things(Call *c, Place from, size_t most, StrList *things, Place *last, bool *more) {
+/* Adds the group's things behind `after` until the page is full. */
+static Err add_things(Call *c, Place from, Page *page, Str *things, bool *full) {
     RecordScan *scan;
     GroupMemberRecord m;
     Err e = group_member_record_scan_of_thing_group_name(c->txn, call_tenant(c), from.group,
                                                          from.after.len ? from.after : STR_NONE, false, &scan);
     if (e != OK) return e;
-    while (!*more && group_member_record_next(scan, c->arena, &m)) {
-        if (things->n == most) {
-            *more = true;
-            break;
-        }
-        things->items[things->n++] = m.thing_name;
-        if (things->n == most) *last = (Place){ from.group, record_scan_position(scan, c->arena) };
+    while (!*full && group_member_record_next(scan, c->arena, &m)) {
+        Place here = { from.group, record_scan_position(scan, c->arena) };
+        *full = !page_take_at(page, place_text(c->arena, here));
+        if (!*full) things[page->n - 1] = m.thing_name;
     }
     return record_scan_end(scan);
 }
 
 Err iot_list_things_in_thing_group(Call *c, const IotListThingsInThingGroupIn *in, IotListThingsInThingGroupOut *out) {
-    Str filters = str_format(c->arena, "%.*s %d", PS(in->thing_group_name), in->recursive.v), token;
-    size_t most = page_size(in->max_results, PAGE_DEFAULT, PAGE_MAX), i = 0;
-    StrList things = { arena_array(c->arena, Str, most), 0, true };
+    Str filters = str_format(c->arena, "%.*s %d", PS(in->thing_group_name), in->recursive.v);
     StrList groups = { (Str[]){ in->thing_group_name }, 1, true };
     ThingGroupRecord g;
+    Page page;
     Err e = iot_thing_group_need(c, in->thing_group_name, &g);
-    if (e == OK) e = page_begin(c, filters, in->next_token, &token);
+    if (e == OK) e = page_open(c, filters, in->next_token, in->max_results, REGISTRY_PAGE, &page);
     if (e == OK && in->recursive.v) e = group_descendants(c, in->thing_group_name, &groups);
     if (e != OK) return e;
-    Place from = place_from(token), last = { 0 };
+    Place from = place_from(page.after);
+    Str *things = arena_array(c->arena, Str, page.most);
+    size_t i = 0;
     while (from.group.ptr && i < groups.n && !str_eq(groups.items[i], from.group)) i++;
-    bool more = false;
-    for (; e == OK && !more && i < groups.n; i++) {
+    for (bool full = false; e == OK && !full && i < groups.n; i++) {
         Place at = { groups.items[i], from.after };
         from.after = STR_NONE;
-        e = add_things(c, at, most, &things, &last, &more);
+        e = add_things(c, at, &page, things, &full);
     }
-    if (e != OK) return e;
-    if (more) out->next_token = page_next(c, filters, place_text(c->arena, last));
-    out->things = things;
-    return OK;
+    out->things = (StrList){ things, page.n, true };
+    out->next_token = page.next;
+    return e;
 }

@@ -1,4 +1,3 @@
-#include "api/page.h"
 #include "services/iot/policy_shared.h"
 #include "services/iot/registry.h"
 
@@ -67,26 +66,19 @@ Err iot_get_policy(Call *c, const IotGetPolicyIn *in, IotGetPolicyOut *out) {
 
 /* Newest first, unless ascending order is asked for. */
 Err iot_list_policies(Call *c, const IotListPoliciesIn *in, IotListPoliciesOut *out) {
-    size_t size = page_size(in->page_size, POLICY_PAGE_MAX, POLICY_PAGE_MAX);
-    Str order = in->ascending_order.v ? S("up") : S("down"), last, position = STR_NONE;
+    bool down = !in->ascending_order.v;
     RecordScan *scan;
-    Err e = page_begin(c, order, in->marker, &last);
-    if (e == OK) e = policy_record_scan_all_by_created(c->txn, policy_tenant(c), last, !in->ascending_order.v, &scan);
-    if (e != OK) return e;
-    IotPolicy *items = arena_array(c->arena, IotPolicy, size);
-    size_t n = 0;
     PolicyRecord policy;
-    bool more = false;
-    while (policy_record_next(scan, c->arena, &policy)) {
-        if ((more = n == size)) break;
-        items[n++] = (IotPolicy){ policy.policy_name, policy_arn(c, policy.policy_name) };
-        if (n == size) position = record_scan_position(scan, c->arena);
-    }
-    e = record_scan_end(scan);
+    Page page;
+    Err e = page_open(c, down ? S("down") : S("up"), in->marker, in->page_size, POLICY_PAGE, &page);
+    if (e == OK) e = policy_record_scan_all_by_created(c->txn, policy_tenant(c), page.after, down, &scan);
     if (e != OK) return e;
-    *out = (IotListPoliciesOut){ .policies = { items, n, true },
-                                 .next_marker = more ? page_next(c, order, position) : STR_NONE };
-    return OK;
+    IotPolicy *items = arena_array(c->arena, IotPolicy, page.most);
+    while (policy_record_next(scan, c->arena, &policy) && page_take(&page, scan))
+        items[page.n - 1] = (IotPolicy){ policy.policy_name, policy_arn(c, policy.policy_name) };
+    out->policies = (IotPolicies){ items, page.n, true };
+    out->next_marker = page.next;
+    return record_scan_end(scan);
 }
 
 static Err has_targets(Call *c, Str name, bool *out) {

@@ -1,4 +1,3 @@
-#include "api/page.h"
 #include "services/iot/policy_target.h"
 
 /* An attachment is a record of its own, keyed by target, indexed by policy. Attaching locks both ends: neither can
@@ -69,59 +68,61 @@ Err iot_detach_principal_policy(Call *c, const IotDetachPrincipalPolicyIn *in, I
     return e == OK ? detach(c, in->policy_name, &t) : e;
 }
 
-/* One page of attachments out of a scan, which it ends. */
+/* A page of attachments. */
 typedef struct {
+    Page page;
     PolicyAttachmentRecord *items;
-    size_t n;
-    Str next; /* STR_NONE: this was the last */
 } Attachments;
 
-static Err read_page(Call *c, RecordScan *scan, Str filter, OptInt asked, bool principals_only, Attachments *out) {
-    size_t size = page_size(asked, POLICY_PAGE_MAX, POLICY_PAGE_MAX), n = 0;
-    PolicyAttachmentRecord *items = arena_array(c->arena, PolicyAttachmentRecord, size), at;
-    Str position = STR_NONE, groups = call_arn(c, "iot", "thinggroup/");
-    bool more = false;
+/* The scan is ended. */
+static Err fill(Call *c, RecordScan *scan, bool principals_only, Attachments *a) {
+    a->items = arena_array(c->arena, PolicyAttachmentRecord, a->page.most);
+    PolicyAttachmentRecord at;
+    Str groups = call_arn(c, "iot", "thinggroup/");
     while (policy_attachment_record_next(scan, c->arena, &at)) {
         if (principals_only && str_starts(at.target, groups)) continue;
-        if ((more = n == size)) break;
-        items[n++] = at;
-        if (n == size) position = record_scan_position(scan, c->arena);
+        if (!page_take(&a->page, scan)) break;
+        a->items[a->page.n - 1] = at;
     }
-    Err e = record_scan_end(scan);
-    if (e == OK) *out = (Attachments){ items, n, more ? page_next(c, filter, position) : STR_NONE };
+    return record_scan_end(scan);
+}
+
+static Err page_of_target(Call *c, Str target, Str marker, OptInt size, bool down, Attachments *out) {
+    RecordScan *scan;
+    Attachments a;
+    Err e = page_open(c, target, marker, size, POLICY_PAGE, &a.page);
+    if (e == OK)
+        e = policy_attachment_record_scan_of_target(c->txn, policy_tenant(c), target, a.page.after, down, &scan);
+    if (e == OK) e = fill(c, scan, false, &a);
+    if (e == OK) *out = a;
     return e;
 }
 
-static Err page_of_target(Call *c, Str target, Str marker, OptInt size, bool backwards, Attachments *out) {
-    Str last;
-    RecordScan *scan;
-    Err e = page_begin(c, target, marker, &last);
-    if (e == OK) e = policy_attachment_record_scan_of_target(c->txn, policy_tenant(c), target, last, backwards, &scan);
-    return e == OK ? read_page(c, scan, target, size, false, out) : e;
-}
-
-static Err page_of_policy(Call *c, Str policy, Str marker, OptInt size, bool backwards, bool principals_only,
+static Err page_of_policy(Call *c, Str policy, Str marker, OptInt size, bool down, bool principals_only,
                           Attachments *out) {
-    Str last;
     RecordScan *scan;
     PolicyRecord record;
+    Attachments a;
     Err e = policy_look(c, policy, &record);
-    if (e == OK) e = page_begin(c, policy, marker, &last);
-    if (e == OK) e = policy_attachment_record_scan_by_policy(c->txn, policy_tenant(c), policy, last, backwards, &scan);
-    return e == OK ? read_page(c, scan, policy, size, principals_only, out) : e;
+    if (e == OK) e = page_open(c, policy, marker, size, POLICY_PAGE, &a.page);
+    if (e == OK)
+        e = policy_attachment_record_scan_by_policy(c->txn, policy_tenant(c), policy, a.page.after, down, &scan);
+    if (e == OK) e = fill(c, scan, principals_only, &a);
+    if (e == OK) *out = a;
+    return e;
 }
 
 static IotPolicies policies_of(Call *c, const Attachments *a) {
-    IotPolicy *items = arena_array(c->arena, IotPolicy, a->n ? a->n : 1);
-    for (size_t i = 0; i < a->n; i++)
+    IotPolicy *items = arena_array(c->arena, IotPolicy, a->page.n);
+    for (size_t i = 0; i < a->page.n; i++)
         items[i] = (IotPolicy){ a->items[i].policy_name, policy_arn(c, a->items[i].policy_name) };
-    return (IotPolicies){ items, a->n, true };
+    return (IotPolicies){ items, a->page.n, true };
 }
 
 static StrList targets_of(Call *c, const Attachments *a) {
-    Str *items = arena_array(c->arena, Str, a->n ? a->n : 1);
-    for (size_t i = 0; i < a->n; i++) items[i] = a->items[i].target;
-    return (StrList){ items, a->n, true };
+    Str *items = arena_array(c->arena, Str, a->page.n);
+    for (size_t i = 0; i < a->page.n; i++) items[i] = a->items[i].target;
+    return (StrList){ items, a->page.n, true };
 }
 
 static bool backwards(OptBool ascending) {
@@ -142,37 +143,37 @@ static Err list_recursive(Call *c, const PolicyTarget *t, IotListAttachedPolicie
 
 Err iot_list_attached_policies(Call *c, const IotListAttachedPoliciesIn *in, IotListAttachedPoliciesOut *out) {
     PolicyTarget t;
-    Attachments page;
+    Attachments a;
     Err e = target_parse(c, in->target, &t);
     if (e == OK) e = target_check(c, &t);
     if (e != OK) return e;
     if (in->recursive.v && t.kind == TARGET_GROUP) return list_recursive(c, &t, out);
-    e = page_of_target(c, in->target, in->marker, in->page_size, false, &page);
-    if (e == OK) *out = (IotListAttachedPoliciesOut){ policies_of(c, &page), page.next };
+    e = page_of_target(c, in->target, in->marker, in->page_size, false, &a);
+    if (e == OK) *out = (IotListAttachedPoliciesOut){ policies_of(c, &a), a.page.next };
     return e;
 }
 
 Err iot_list_principal_policies(Call *c, const IotListPrincipalPoliciesIn *in, IotListPrincipalPoliciesOut *out) {
     PolicyTarget t;
-    Attachments page;
+    Attachments a;
     Err e = target_parse_principal(c, in->principal, &t);
     if (e == OK) e = target_check(c, &t);
-    if (e == OK) e = page_of_target(c, in->principal, in->marker, in->page_size, backwards(in->ascending_order), &page);
-    if (e == OK) *out = (IotListPrincipalPoliciesOut){ policies_of(c, &page), page.next };
+    if (e == OK) e = page_of_target(c, in->principal, in->marker, in->page_size, backwards(in->ascending_order), &a);
+    if (e == OK) *out = (IotListPrincipalPoliciesOut){ policies_of(c, &a), a.page.next };
     return e;
 }
 
 Err iot_list_targets_for_policy(Call *c, const IotListTargetsForPolicyIn *in, IotListTargetsForPolicyOut *out) {
-    Attachments page;
-    Err e = page_of_policy(c, in->policy_name, in->marker, in->page_size, false, false, &page);
-    if (e == OK) *out = (IotListTargetsForPolicyOut){ targets_of(c, &page), page.next };
+    Attachments a;
+    Err e = page_of_policy(c, in->policy_name, in->marker, in->page_size, false, false, &a);
+    if (e == OK) *out = (IotListTargetsForPolicyOut){ targets_of(c, &a), a.page.next };
     return e;
 }
 
 /* Certificates and Cognito identities; groups are ListTargetsForPolicy's. */
 Err iot_list_policy_principals(Call *c, const IotListPolicyPrincipalsIn *in, IotListPolicyPrincipalsOut *out) {
-    Attachments page;
-    Err e = page_of_policy(c, in->policy_name, in->marker, in->page_size, backwards(in->ascending_order), true, &page);
-    if (e == OK) *out = (IotListPolicyPrincipalsOut){ targets_of(c, &page), page.next };
+    Attachments a;
+    Err e = page_of_policy(c, in->policy_name, in->marker, in->page_size, backwards(in->ascending_order), true, &a);
+    if (e == OK) *out = (IotListPolicyPrincipalsOut){ targets_of(c, &a), a.page.next };
     return e;
 }

@@ -1,12 +1,13 @@
 /* What the handlers of policies have in common. */
 #pragma once
 
-#include "api/call.h"
+#include "api/page.h"
 #include "generated/iot.h"
 #include "generated/iot_records.h"
 
 /* Source: AWS IoT Core quotas */
-enum { POLICY_VERSIONS_MAX = 5, POLICIES_PER_PRINCIPAL_MAX = 10, POLICIES_PER_GROUP_MAX = 2, POLICY_PAGE_MAX = 250 };
+enum { POLICY_VERSIONS_MAX = 5, POLICIES_PER_PRINCIPAL_MAX = 10, POLICIES_PER_GROUP_MAX = 2 };
+#define POLICY_PAGE ((PageSize){ .otherwise = 250, .most = 250 })
 
 static inline Tenant policy_tenant(const Call *c) {
     return (Tenant){ c->account, c->region };

@@ -1,9 +1,13 @@
 /* What the registry's operations share: names, ARNs, attributes, tags, and who is told of a change. */
 #pragma once
 
+#include "api/page.h"
 #include "generated/iot.h"
 #include "generated/iot_records.h"
 #include "generated/iot_resources.h"
+
+/* Source: RegistryMaxResults of iot's model */
+#define REGISTRY_PAGE ((PageSize){ .otherwise = 100, .most = 250 })
 
 static inline Str thing_arn(Call *c, Str name) {
     return call_arn(c, "iot", "thing/%.*s", PS(name));

@@ -1,9 +1,6 @@
 /* ListThings: by type along its index, else through all things, with what attributes are asked for as a filter.
  * The walk decodes into a scratch arena, so that a filter which few things pass costs no memory. */
-#include "api/page.h"
 #include "services/iot/registry.h"
-
-enum { PAGE_MAX = 250, PAGE_DEFAULT = 100 };
 
 static bool attribute_fits(const ThingRecord *t, const IotListThingsIn *in) {
     if (!in->attribute_name.ptr) return true;
@@ -44,25 +41,21 @@ Err iot_list_things(Call *c, const IotListThingsIn *in, IotListThingsOut *out) {
         return api_fail(c, IOT_INVALID_REQUEST, "attributeValue is given without attributeName");
     Str filters = str_format(c->arena, "%.*s %.*s %d %.*s", PS(in->thing_type_name), PS(in->attribute_name),
                              in->use_prefix_attribute_value.v, PS(in->attribute_value));
-    size_t most = page_size(in->max_results, PAGE_DEFAULT, PAGE_MAX), n = 0;
-    Str after, last = STR_NONE;
     RecordScan *scan;
-    Err e = page_begin(c, filters, in->next_token, &after);
-    if (e == OK) e = walk(c, in, after, &scan);
+    Page page;
+    Err e = page_open(c, filters, in->next_token, in->max_results, REGISTRY_PAGE, &page);
+    if (e == OK) e = walk(c, in, page.after, &scan);
     if (e != OK) return e;
-    IotThingAttribute *things = arena_array(c->arena, IotThingAttribute, most);
+    IotThingAttribute *things = arena_array(c->arena, IotThingAttribute, page.most);
     Arena scratch = { 0 };
     ThingRecord t;
     for (; thing_record_next(scan, &scratch, &t); arena_reset(&scratch)) {
         if (!attribute_fits(&t, in)) continue;
-        if (n == most) {
-            out->next_token = page_next(c, filters, last);
-            break;
-        }
-        things[n++] = listed(c, &t);
-        if (n == most) last = record_scan_position(scan, c->arena);
+        if (!page_take(&page, scan)) break;
+        things[page.n - 1] = listed(c, &t);
     }
     arena_free(&scratch);
-    out->things = (IotThingAttributeList){ .items = things, .n = n, .set = true };
+    out->things = (IotThingAttributeList){ .items = things, .n = page.n, .set = true };
+    out->next_token = page.next;
     return record_scan_end(scan);
 }

@@ -5,7 +5,7 @@
 #include "services/iot/certificate.h"
 #include "services/iot/registry.h"
 
-enum { PAGE_MAX = 250 };
+#define PRINCIPAL_PAGE ((PageSize){ .otherwise = 250, .most = 250 })
 static const Str EXCLUSIVE = STR_INIT("EXCLUSIVE_THING"), SHARED = STR_INIT("NON_EXCLUSIVE_THING");
 
 /* The principal as it is stored: a certificate's ARN in its one form. *id: STR_NONE for a Cognito identity. */
@@ -84,99 +84,96 @@ Err iot_detach_thing_principal(Call *c, const IotDetachThingPrincipalIn *in, Iot
 
 /* Lists: of a thing's principals or a principal's things; one walk for both versions of the operation. */
 typedef struct {
-    Str filters, next;
+    Page page;
     ThingPrincipalRecord *items;
-    size_t n, most;
-} Page;
+} Principals;
 
-static Err page_fill(Call *c, Page *p, RecordScan *scan, Str type) {
-    p->items = arena_array(c->arena, ThingPrincipalRecord, p->most);
-    Str last = STR_NONE;
+/* The scan is ended. */
+static Err fill(Call *c, Principals *p, RecordScan *scan, Str type) {
+    p->items = arena_array(c->arena, ThingPrincipalRecord, p->page.most);
     ThingPrincipalRecord r;
     while (thing_principal_record_next(scan, c->arena, &r)) {
         if (type.len && !str_eq(type, r.thing_principal_type)) continue;
-        if (p->n == p->most) {
-            p->next = page_next(c, p->filters, last);
-            break;
-        }
-        p->items[p->n++] = r;
-        if (p->n == p->most) last = record_scan_position(scan, c->arena);
+        if (!page_take(&p->page, scan)) break;
+        p->items[p->page.n - 1] = r;
     }
     return record_scan_end(scan);
 }
 
-static Err principals_of(Call *c, Str thing_name, Str type, Str token, OptInt asked, Page *out) {
+static Str filters_of(Call *c, Str of, Str type) {
+    return str_format(c->arena, "%.*s/%.*s", PS(of), PS(type));
+}
+
+static Err principals_of(Call *c, Str thing_name, Str type, Str token, OptInt asked, Principals *out) {
     ThingRecord thing;
+    Principals p;
+    RecordScan *scan;
     Err e = thing_record_get(c->txn, call_tenant(c), thing_name, c->arena, &thing);
     if (e == ERR_NOT_FOUND) /* Source: observed with boto3 (moto's test of list_thing_principals) */
         return api_fail(c, IOT_RESOURCE_NOT_FOUND,
                         "Failed to list principals for thing %.*s because the thing does not exist in your account",
                         PS(thing_name));
-    Page p = { .filters = str_format(c->arena, "%.*s/%.*s", PS(thing_name), PS(type)),
-               .most = page_size(asked, PAGE_MAX, PAGE_MAX) };
-    Str after;
-    RecordScan *scan;
-    if (e == OK) e = page_begin(c, p.filters, token, &after);
-    if (e == OK) e = thing_principal_record_scan_of_thing_name(c->txn, call_tenant(c), thing_name, after, false, &scan);
-    if (e == OK) e = page_fill(c, &p, scan, type);
+    if (e == OK) e = page_open(c, filters_of(c, thing_name, type), token, asked, PRINCIPAL_PAGE, &p.page);
+    if (e == OK)
+        e = thing_principal_record_scan_of_thing_name(c->txn, call_tenant(c), thing_name, p.page.after, false, &scan);
+    if (e == OK) e = fill(c, &p, scan, type);
     if (e == OK) *out = p;
     return e;
 }
 
-static Err things_of(Call *c, Str given, Str type, Str token, OptInt asked, Page *out) {
-    Str principal, id, after;
-    Err e = principal_of(c, given, &principal, &id);
-    if (e != OK) return e;
-    Page p = { .filters = str_format(c->arena, "%.*s/%.*s", PS(principal), PS(type)),
-               .most = page_size(asked, PAGE_MAX, PAGE_MAX) };
+static Err things_of(Call *c, Str given, Str type, Str token, OptInt asked, Principals *out) {
+    Str principal, id;
+    Principals p;
     RecordScan *scan;
-    e = page_begin(c, p.filters, token, &after);
-    if (e == OK) e = thing_principal_record_scan_by_principal(c->txn, call_tenant(c), principal, after, false, &scan);
-    if (e == OK) e = page_fill(c, &p, scan, type);
+    Err e = principal_of(c, given, &principal, &id);
+    if (e == OK) e = page_open(c, filters_of(c, principal, type), token, asked, PRINCIPAL_PAGE, &p.page);
+    if (e == OK)
+        e = thing_principal_record_scan_by_principal(c->txn, call_tenant(c), principal, p.page.after, false, &scan);
+    if (e == OK) e = fill(c, &p, scan, type);
     if (e == OK) *out = p;
     return e;
 }
 
 Err iot_list_thing_principals(Call *c, const IotListThingPrincipalsIn *in, IotListThingPrincipalsOut *out) {
-    Page p;
+    Principals p;
     Err e = principals_of(c, in->thing_name, STR_NONE, in->next_token, in->max_results, &p);
     if (e != OK) return e;
-    out->principals = (StrList){ arena_array(c->arena, Str, p.n), p.n, true };
-    for (size_t i = 0; i < p.n; i++) out->principals.items[i] = p.items[i].principal;
-    out->next_token = p.next;
+    out->principals = (StrList){ arena_array(c->arena, Str, p.page.n), p.page.n, true };
+    for (size_t i = 0; i < p.page.n; i++) out->principals.items[i] = p.items[i].principal;
+    out->next_token = p.page.next;
     return OK;
 }
 
 Err iot_list_thing_principals_v2(Call *c, const IotListThingPrincipalsV2In *in, IotListThingPrincipalsV2Out *out) {
-    Page p;
+    Principals p;
     Err e = principals_of(c, in->thing_name, in->thing_principal_type, in->next_token, in->max_results, &p);
     if (e != OK) return e;
-    IotThingPrincipalObject *items = arena_array(c->arena, IotThingPrincipalObject, p.n);
-    for (size_t i = 0; i < p.n; i++)
+    IotThingPrincipalObject *items = arena_array(c->arena, IotThingPrincipalObject, p.page.n);
+    for (size_t i = 0; i < p.page.n; i++)
         items[i] = (IotThingPrincipalObject){ p.items[i].principal, p.items[i].thing_principal_type };
-    out->thing_principal_objects = (IotThingPrincipalObjects){ items, p.n, true };
-    out->next_token = p.next;
+    out->thing_principal_objects = (IotThingPrincipalObjects){ items, p.page.n, true };
+    out->next_token = p.page.next;
     return OK;
 }
 
 Err iot_list_principal_things(Call *c, const IotListPrincipalThingsIn *in, IotListPrincipalThingsOut *out) {
-    Page p;
+    Principals p;
     Err e = things_of(c, in->principal, STR_NONE, in->next_token, in->max_results, &p);
     if (e != OK) return e;
-    out->things = (StrList){ arena_array(c->arena, Str, p.n), p.n, true };
-    for (size_t i = 0; i < p.n; i++) out->things.items[i] = p.items[i].thing_name;
-    out->next_token = p.next;
+    out->things = (StrList){ arena_array(c->arena, Str, p.page.n), p.page.n, true };
+    for (size_t i = 0; i < p.page.n; i++) out->things.items[i] = p.items[i].thing_name;
+    out->next_token = p.page.next;
     return OK;
 }
 
 Err iot_list_principal_things_v2(Call *c, const IotListPrincipalThingsV2In *in, IotListPrincipalThingsV2Out *out) {
-    Page p;
+    Principals p;
     Err e = things_of(c, in->principal, in->thing_principal_type, in->next_token, in->max_results, &p);
     if (e != OK) return e;
-    IotPrincipalThingObject *items = arena_array(c->arena, IotPrincipalThingObject, p.n);
-    for (size_t i = 0; i < p.n; i++)
+    IotPrincipalThingObject *items = arena_array(c->arena, IotPrincipalThingObject, p.page.n);
+    for (size_t i = 0; i < p.page.n; i++)
         items[i] = (IotPrincipalThingObject){ p.items[i].thing_name, p.items[i].thing_principal_type };
-    out->principal_thing_objects = (IotPrincipalThingObjects){ items, p.n, true };
-    out->next_token = p.next;
+    out->principal_thing_objects = (IotPrincipalThingObjects){ items, p.page.n, true };
+    out->next_token = p.page.next;
     return OK;
 }

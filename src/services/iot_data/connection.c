@@ -7,7 +7,7 @@
 #include "services/env.h"
 #include "services/iot_data/message.h"
 
-enum { SUBSCRIPTIONS_PAGE_MAX = 200, SUBSCRIPTIONS_PAGE_DEFAULT = 20 };
+static const PageSize SUBSCRIPTIONS_PAGE = { .otherwise = 20, .most = 200 };
 
 static Err connection_of(Call *c, Str client_id, BrokerConnection *out) {
     Err e = broker_connection(c->env->broker, c->account, client_id, c->arena, out);
@@ -66,25 +66,23 @@ Err iot_data_delete_connection(Call *c, const IotDataDeleteConnectionIn *in, Iot
 }
 
 Err iot_data_list_subscriptions(Call *c, const IotDataListSubscriptionsIn *in, IotDataListSubscriptionsOut *out) {
-    size_t most = page_size(in->max_results, SUBSCRIPTIONS_PAGE_DEFAULT, SUBSCRIPTIONS_PAGE_MAX), n = 0, listed = 0;
     BrokerSubscription *all = NULL;
-    Str after;
-    Err e = page_begin(c, in->client_id, in->next_token, &after);
+    size_t n = 0;
+    Page page;
+    Err e = page_open(c, in->client_id, in->next_token, in->max_results, SUBSCRIPTIONS_PAGE, &page);
     if (e == OK) e = broker_subscriptions(c->env->broker, c->account, in->client_id, c->arena, &all, &n);
     if (e == ERR_NOT_FOUND)
         return api_fail(c, IOT_DATA_RESOURCE_NOT_FOUND, "Client %.*s has no connection and no persistent session",
                         PS(in->client_id));
     if (e != OK) return e;
-    IotDataSubscriptionSummary *items = arena_array(c->arena, IotDataSubscriptionSummary, most);
+    IotDataSubscriptionSummary *items = arena_array(c->arena, IotDataSubscriptionSummary, page.most);
     for (size_t i = 0; i < n; i++) {
-        if (after.ptr && str_cmp(all[i].filter, after) <= 0) continue;
-        if (listed == most) {
-            out->next_token = page_next(c, in->client_id, items[listed - 1].topic_filter);
-            break;
-        }
-        items[listed++] = (IotDataSubscriptionSummary){ .topic_filter = all[i].filter, .qos = { true, all[i].qos } };
+        if (page.after.ptr && str_cmp(all[i].filter, page.after) <= 0) continue;
+        if (!page_take_at(&page, all[i].filter)) break;
+        items[page.n - 1] = (IotDataSubscriptionSummary){ .topic_filter = all[i].filter, .qos = { true, all[i].qos } };
     }
-    out->subscriptions = (IotDataSubscriptionList){ .items = items, .n = listed, .set = true };
+    out->subscriptions = (IotDataSubscriptionList){ items, page.n, true };
+    out->next_token = page.next;
     return OK;
 }
 

@@ -6,7 +6,7 @@
 #include "generated/iot_records.h"
 #include "mqtt/props.h"
 
-enum { PAGE_MAX = 200 };
+static const PageSize PAGE = { .otherwise = 200, .most = 200 };
 
 static bool is_over(const Call *c, const RetainedMessageRecord *r) {
     return r->expires_ms != 0 && r->expires_ms <= c->now_ms;
@@ -38,26 +38,22 @@ Err iot_data_get_retained_message(Call *c, const IotDataGetRetainedMessageIn *in
 
 Err iot_data_list_retained_messages(Call *c, const IotDataListRetainedMessagesIn *in,
                                     IotDataListRetainedMessagesOut *out) {
-    size_t most = page_size(in->max_results, PAGE_MAX, PAGE_MAX), n = 0;
-    IotDataRetainedMessageSummary *items = arena_array(c->arena, IotDataRetainedMessageSummary, most);
-    Str after, last = STR_NONE;
     RecordScan *scan;
-    Err e = page_begin(c, STR_NONE, in->next_token, &after);
-    if (e == OK) e = retained_message_record_scan(c->txn, call_tenant(c), after, false, &scan);
-    if (e != OK) return e;
     RetainedMessageRecord r;
+    Page page;
+    Err e = page_open(c, STR_NONE, in->next_token, in->max_results, PAGE, &page);
+    if (e == OK) e = retained_message_record_scan(c->txn, call_tenant(c), page.after, false, &scan);
+    if (e != OK) return e;
+    IotDataRetainedMessageSummary *items = arena_array(c->arena, IotDataRetainedMessageSummary, page.most);
     while (retained_message_record_next(scan, c->arena, &r)) {
         if (is_over(c, &r)) continue;
-        if (n == most) {
-            out->next_token = page_next(c, STR_NONE, last);
-            break;
-        }
-        items[n++] = (IotDataRetainedMessageSummary){ .topic = r.topic,
-                                                      .payload_size = { true, (int64_t)r.payload.len },
-                                                      .qos = { true, r.qos },
-                                                      .last_modified_time = { true, r.published_ms } };
-        if (n == most) last = record_scan_position(scan, c->arena);
+        if (!page_take(&page, scan)) break;
+        items[page.n - 1] = (IotDataRetainedMessageSummary){ .topic = r.topic,
+                                                             .payload_size = { true, (int64_t)r.payload.len },
+                                                             .qos = { true, r.qos },
+                                                             .last_modified_time = { true, r.published_ms } };
     }
-    out->retained_topics = (IotDataRetainedMessageList){ .items = items, .n = n, .set = true };
+    out->retained_topics = (IotDataRetainedMessageList){ items, page.n, true };
+    out->next_token = page.next;
     return record_scan_end(scan);
 }

@@ -4,7 +4,7 @@
 #include "generated/iot_records.h"
 #include "services/shadow/shadow.h"
 
-enum { PAGE_MAX = 100, PAGE_DEFAULT = 25 };
+static const PageSize PAGE = { .otherwise = 25, .most = 100 };
 
 /* Gives a refusal the form of the API. */
 static Err fail(Call *c, Err e, const ShadowFault *fault) {
@@ -39,23 +39,21 @@ Err iot_data_delete_thing_shadow(Call *c, const IotDataDeleteThingShadowIn *in, 
  * listed. */
 Err iot_data_list_named_shadows_for_thing(Call *c, const IotDataListNamedShadowsForThingIn *in,
                                           IotDataListNamedShadowsForThingOut *out) {
-    size_t most = page_size(in->page_size, PAGE_DEFAULT, PAGE_MAX), n = 0;
-    Str after, last = STR_NONE, *names = arena_array(c->arena, Str, most);
+    Str thing = in->thing_name;
     RecordScan *scan;
-    Err e = page_begin(c, in->thing_name, in->next_token, &after);
-    if (e == OK) e = shadow_record_scan_of_thing_name(c->txn, call_tenant(c), in->thing_name, after, false, &scan);
-    if (e != OK) return e;
     ShadowRecord r;
+    Page page;
+    Err e = page_open(c, thing, in->next_token, in->page_size, PAGE, &page);
+    if (e == OK) e = shadow_record_scan_of_thing_name(c->txn, call_tenant(c), thing, page.after, false, &scan);
+    if (e != OK) return e;
+    Str *names = arena_array(c->arena, Str, page.most);
     while (shadow_record_next(scan, c->arena, &r)) {
         if (r.deleted || r.shadow_name.len == 0) continue;
-        if (n == most) {
-            out->next_token = page_next(c, in->thing_name, last);
-            break;
-        }
-        names[n++] = r.shadow_name;
-        if (n == most) last = record_scan_position(scan, c->arena);
+        if (!page_take(&page, scan)) break;
+        names[page.n - 1] = r.shadow_name;
     }
-    out->results = (StrList){ .items = names, .n = n, .set = true };
-    out->timestamp = (OptInt){ true, c->now_ms / 1000 };
+    *out = (IotDataListNamedShadowsForThingOut){ .results = { names, page.n, true },
+                                                 .next_token = page.next,
+                                                 .timestamp = { true, c->now_ms / 1000 } };
     return record_scan_end(scan);
 }
