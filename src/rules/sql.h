@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/rng.h"
+#include "expr/fault.h"
 
 typedef enum { SQL_2015_10_08, SQL_2016_03_23, SQL_BETA } SqlVersion;
 
@@ -16,17 +17,11 @@ typedef enum { SQL_2015_10_08, SQL_2016_03_23, SQL_BETA } SqlVersion;
 NODISCARD Err sql_version_parse(Str text, SqlVersion *out);
 Str sql_version_name(SqlVersion v);
 
-/* Why a text does not compile. Lines and columns count from 1, columns in characters. */
-typedef struct {
-    int32_t line, column;
-    Str found;    /* as it stands there; "end of the statement" */
-    Str expected; /* what would be right: "FROM or WHERE", "a function of version 2016-03-23" */
-    Str text;     /* a sentence of all that, for an error's message */
-} SqlFault;
+typedef ExprFault SqlFault; /* why a text does not compile: where, what was found, what was expected */
 
 typedef struct Sql Sql;
 
-enum { SQL_TEXT_BYTES_MAX = 131072, SQL_VARIABLES_MAX = 10, SQL_NESTING_MAX = 32 };
+enum { SQL_TEXT_BYTES_MAX = 131072, SQL_VARIABLES_MAX = 10, SQL_NESTING_MAX = 64 };
 
 /* Owns:   *out lives in the arena, and borrows nothing of `text`
  * Errors: ERR_INVALID with *fault, ERR_LIMIT (longer than SQL_TEXT_BYTES_MAX, nested deeper than SQL_NESTING_MAX)

@@ -12,6 +12,7 @@ static const Command COMMANDS[] = {
     { "policy", command_policy, "explain why a decision falls as it does" },
     { "status", command_status, "what is running" },
     { "logs", command_logs, "the server's log lines" },
+    { "sql", command_sql, "a rule tried on a message: the result, or why there is none" },
 };
 enum { COMMANDS_N = sizeof COMMANDS / sizeof *COMMANDS };
 

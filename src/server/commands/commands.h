@@ -1,5 +1,6 @@
 /* The commands of `starling`. Each takes its own arguments (argv[0] is its name) and returns the exit status:
- * 0 done, 1 failed (standard error says why), 2 wrong arguments. All but serve are clients of a running server. */
+ * 0 done, 1 failed (standard error says why), 2 wrong arguments. All but serve and sql are clients of a running server.
+ */
 #pragma once
 
 typedef struct {
@@ -15,3 +16,4 @@ int command_key(int argc, char **argv);
 int command_policy(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_logs(int argc, char **argv);
+int command_sql(int argc, char **argv);
