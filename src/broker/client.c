@@ -94,7 +94,7 @@ void client_bind(Client *c) {
     client_unbind(c);
     bind_policies(c);
     bind_enrichment(c);
-    for (int i = 0; c->topics && i < TOPIC_SLOTS; i++) c->topics[i].len = 0; /* decided for another principal */
+    for (int i = 0; i < c->topics_n; i++) c->topics[i].len = 0; /* decided for another principal */
 }
 
 bool client_may(Client *c, const char *action, const char *kind, Str resource, const PolicyVar *extra, size_t n) {
@@ -315,9 +315,8 @@ void client_release(Client *c) {
     if (c->aliases)
         for (size_t i = 0; i <= c->broker->o.limits.topic_alias_max; i++) free((void *)(uintptr_t)c->aliases[i].ptr);
     free(c->aliases);
-    for (int i = 0; c->topics && i < TOPIC_SLOTS; i++) free(c->topics[i].topic);
-    free(c->topics);
     free((void *)(uintptr_t)c->added_props.ptr);
+    client_forget_topics(c);
     free(c->connack);
     free(c->acks);
     free(c->will);

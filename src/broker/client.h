@@ -13,8 +13,9 @@
 
 typedef enum { CLIENT_NEW, CLIENT_CONNECTING, CLIENT_LIVE, CLIENT_GONE } ClientState;
 
-/* A topic that was published to lately: valid, routed, decided. */
-enum { TOPIC_SLOTS = 4 };
+/* A topic that was published to lately: valid, routed, decided. A client has TOPIC_WAYS of them, and more in sets of as
+ * many when it goes through more topics than that. */
+enum { TOPIC_WAYS = 4, TOPIC_SLOTS_MAX = 256 };
 typedef struct {
     uint8_t *topic;
     uint32_t len, cap;
@@ -61,11 +62,11 @@ struct Client {
     bool problem_info;
     int64_t last_ms;
     Will *will;
-    Str added_props;   /* what its thing's type adds to its publishes, encoded; owned, mostly absent */
-    Str *aliases;      /* topic_alias_max + 1, each malloc'ed; NULL: none used */
-    TopicSlot *topics; /* TOPIC_SLOTS; NULL: has not published */
-    uint32_t topic_turn;
-    AckSlot *acks; /* a ring of inflight_in_max */
+    Str added_props;               /* what its thing's type adds to its publishes, encoded; owned, mostly absent */
+    Str *aliases;                  /* topic_alias_max + 1, each malloc'ed; NULL: none used */
+    TopicSlot *topics;             /* topics_n; NULL: has not published */
+    uint16_t topics_n, topic_turn; /* topic_turn: slots made since topics_n changed */
+    AckSlot *acks;                 /* a ring of inflight_in_max */
     uint64_t acks_first, acks_end;
     MqttConnack *connack; /* while connecting */
     int64_t rate_s;       /* --aws-quotas: the second that is being counted */
@@ -110,6 +111,7 @@ bool client_subscribe(Client *c, Str body);
 bool client_unsubscribe(Client *c, Str body);
 bool client_disconnect(Client *c, Str body);
 
+void client_forget_topics(Client *c);               /* the memory of those it published to */
 void client_publish_safe(Client *c, uint64_t slot); /* its PUBACK may leave */
 
 /* Packets come faster than a disk takes them: from OWED_MAX on a client is not read until some are done, or what it

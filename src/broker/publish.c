@@ -103,10 +103,33 @@ static bool refuse(Client *c, const MqttPublish *p, LeaveReason why, uint8_t rea
 
 /* ------------------------------------------------------------------------------------------------ topics */
 
+/* Where this topic may be: the first of TOPIC_WAYS. */
+static TopicSlot *slot_set(const Client *c, Str topic) {
+    return &c->topics[c->topics_n > TOPIC_WAYS ? str_hash(topic) % (c->topics_n / TOPIC_WAYS) * TOPIC_WAYS : 0];
+}
+
+void client_forget_topics(Client *c) {
+    for (int i = 0; i < c->topics_n; i++) free(c->topics[i].topic);
+    free(c->topics);
+    c->topics = NULL;
+    c->topics_n = 0;
+}
+
+/* Four times as many when all were made anew twice: it goes through more topics than there is room for. */
+static void slots_grow(Client *c) {
+    size_t n = c->topics_n ? c->topics_n * 4u : TOPIC_WAYS;
+    if (c->topics_n && (c->topic_turn < 2 * c->topics_n || n > TOPIC_SLOTS_MAX)) return;
+    client_forget_topics(c);
+    c->topics = mem_new(n * sizeof *c->topics);
+    c->topics_n = (uint16_t)n;
+    c->topic_turn = 0;
+}
+
 static TopicSlot *slot_find(Client *c, const uint8_t *topic, size_t len) {
     client_rebind(c);
-    for (int i = 0; c->topics && i < TOPIC_SLOTS; i++) {
-        TopicSlot *s = &c->topics[i];
+    if (!c->topics) return NULL;
+    TopicSlot *set = slot_set(c, (Str){ topic, len });
+    for (TopicSlot *s = set; s < set + TOPIC_WAYS; s++) {
         if (s->len == len && len && memcmp(s->topic, topic, len) == 0) {
             if (s->epoch != c->shard->route_epoch) {
                 s->route = route_find(c->shard, c->space, (Str){ s->topic, s->len });
@@ -121,8 +144,8 @@ static TopicSlot *slot_find(Client *c, const uint8_t *topic, size_t len) {
 }
 
 static TopicSlot *slot_make(Client *c, Str topic) {
-    if (!c->topics) c->topics = mem_new(TOPIC_SLOTS * sizeof *c->topics);
-    TopicSlot *s = &c->topics[c->topic_turn++ % TOPIC_SLOTS];
+    slots_grow(c);
+    TopicSlot *s = slot_set(c, topic) + c->topic_turn++ % TOPIC_WAYS;
     if (s->cap < topic.len) {
         s->topic = mem_grow(s->topic, topic.len);
         s->cap = (uint32_t)topic.len;

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "net/output.h"
+#include "net/tls_library.h"
 
 /* OpenSSL reads and writes through a BIO of ours that has no socket behind it: what one recv brought lies in the
  * reactor's record buffer, what OpenSSL writes is gathered in the reactor's output buffer and leaves by one send.
@@ -25,6 +26,7 @@ enum {
 struct TlsServer {
     pthread_mutex_t lock; /* of ctx, which a reload exchanges */
     SSL_CTX *ctx;
+    OSSL_LIB_CTX *library; /* of ctx; NULL: OpenSSL's default */
     BIO_METHOD *bio;
     bool require_name;
     bool (*knows_name)(void *ctx, Str name);
@@ -215,7 +217,7 @@ static Err configure(SSL_CTX *ctx, const TlsOptions *o, Arena *arena, Str *why) 
 }
 
 static Err context_new(TlsServer *s, const TlsOptions *o, Arena *arena, SSL_CTX **out, Str *why) {
-    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    SSL_CTX *ctx = SSL_CTX_new_ex(s->library, NULL, TLS_server_method());
     if (!ctx) {
         *why = openssl_reason(arena, "TLS", NULL);
         return ERR_IO;
@@ -245,8 +247,10 @@ Err tls_server_reload(TlsServer *s, const TlsOptions *o, Arena *arena, Str *why)
 
 Err tls_server_new(const TlsOptions *o, Arena *arena, TlsServer **out, Str *why) {
     TlsServer *s = mem_new(sizeof *s);
+    s->library = tls_library_new();
     Err e = context_new(s, o, arena, &s->ctx, why);
     if (e != OK) {
+        tls_library_free(s->library);
         free(s);
         return e;
     }
@@ -267,6 +271,7 @@ void tls_server_free(TlsServer *s) {
     SSL_CTX_free(s->ctx);
     pthread_mutex_destroy(&s->lock);
     BIO_meth_free(s->bio);
+    tls_library_free(s->library);
     free(s);
 }
 
