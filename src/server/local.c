@@ -3,6 +3,7 @@
 #include "broker/broker.h"
 #include "identity/directory.h"
 #include "server/reset.h"
+#include "server/rules.h"
 
 /* What the server says of itself without the API. */
 
@@ -46,6 +47,7 @@ size_t server_figures(Env *env, AdminFigure *out, size_t out_max) {
     };
     size_t n = sizeof all / sizeof *all < out_max ? sizeof all / sizeof *all : out_max;
     memcpy(out, all, n * sizeof *all);
+    if (n + RULE_FIGURES <= out_max) n += rules_server_figures(s, out + n);
     return n;
 }
 
@@ -61,6 +63,7 @@ static void metrics(void *ctx, const ApiRequest *rq, Arena *arena, ApiResponse *
         const char *name = figures[i].name, *type = str_ends(str_c(name), S("_total")) ? "counter" : "gauge";
         writer_format(&w, "# TYPE starling_%s %s\nstarling_%s %lld\n", name, type, name, (long long)figures[i].value);
     }
+    rules_write_metrics(s, &w);
     answer(rs, 200, "text/plain; version=0.0.4", writer_str(&w));
 }
 

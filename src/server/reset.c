@@ -5,6 +5,7 @@
 
 #include "base/writer.h"
 #include "identity/directory.h"
+#include "rules/rules.h"
 
 /* First everybody goes and what they still had to write is written; then the store is emptied, so that nothing of it
  * comes back; last the caches. Access keys stay: they stand under the account "-", everything else under a real one.
@@ -65,6 +66,7 @@ Err server_reset(Server *s) {
     broker_reset(s->env.broker); /* who came meanwhile */
     Err e = empty_store(s->env.store);
     directory_all_changed(s->env.directory);
+    rules_reset(s->env.rules);
     wait_for_workers(s);
     return e;
 }

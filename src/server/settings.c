@@ -54,6 +54,9 @@ static const Setting TABLE[] = {
     { "lambda-instances-max", NUMBER, AT(lambda_instances_max), 1, 10000, "processes of functions at once" },
     { "lambda-idle-s", NUMBER, AT(lambda_idle_s), 1, 86400, "a function's process that is not called ends" },
     { "store-files-max", NUMBER, AT(store_files_max), 16, 65536, "open files of the store" },
+    { "rules-max", NUMBER, AT(rules_max), 0, 1 << 20, "rules an account may have" },
+    { "rules-plain-http", SWITCH, AT(rules_plain_http), 0, 0,
+      "http actions may go to this machine and without TLS, which AWS refuses" },
     { "salvage", SWITCH, AT(salvage), 0, 0, "a store log damaged at its end: start with what is before the damage" },
     { "test-skip-sync", SWITCH, AT(skip_sync), 0, 0, "plants a fault for the durability checker: never else" },
     { "test-answer-early", SWITCH, AT(answer_early), 0, 0, "plants a fault for the crash checker: never else" },
@@ -210,6 +213,7 @@ static Settings defaults(void) {
                        .body_bytes_max = 1 << 20,
                        .store_files_max = 256,
                        .http_idle_s = 120,
+                       .rules_max = 1000,
                        .limits = BROKER_LIMITS_AWS };
 }
 

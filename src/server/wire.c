@@ -9,6 +9,8 @@
 #include "identity/endpoint.h"
 #include "identity/issuer.h"
 #include "identity/key_ring.h"
+#include "rules/rules.h"
+#include "server/rules.h"
 #include "server/upkeep.h"
 #include "services/lambda/lambda.h"
 #include "services/shadow/topic.h"
@@ -157,18 +159,21 @@ static void open_reactors(Server *s) {
     for (size_t i = 0; i < s->reactors_n; i++) s->reactors[i] = reactor_new((int)i, &s->clock);
 }
 
+static Err load_own_account(Server *s, Str account) {
+    Err e = broker_load_account(s->env.broker, account);
+    if (e == OK) e = lambda_load_account(s->lambda, account);
+    return e == OK ? rules_load_account(s->env.rules, account) : e;
+}
+
 static Err load_account(void *ctx, Str account) {
     Server *s = ctx;
-    if (str_eq(account, s->env.account)) return OK;
-    Err e = broker_load_account(s->env.broker, account);
-    return e == OK ? lambda_load_account(s->lambda, account) : e;
+    return str_eq(account, s->env.account) ? OK : load_own_account(s, account);
 }
 
 /* Who has an access key, or had one, may have sessions and retained messages here. */
 static Err load_accounts(Server *s) {
     Txn *txn;
-    Err e = broker_load_account(s->env.broker, s->env.account);
-    if (e == OK) e = lambda_load_account(s->lambda, s->env.account);
+    Err e = load_own_account(s, s->env.account);
     if (e == OK) e = txn_begin(s->env.store, &txn);
     if (e != OK) return e;
     e = access_key_each_account(txn, load_account, s);
@@ -199,9 +204,11 @@ static Err open_broker(Server *s) {
                          .region = s->env.region,
                          .services = TOPIC_SERVICES,
                          .services_n = sizeof TOPIC_SERVICES / sizeof *TOPIC_SERVICES,
+                         .rules = rules_hook(s->env.rules),
                          .on_event = on_event,
                          .on_event_ctx = s };
     s->env.broker = broker_new(&bo, s->reactors, s->reactors_n);
+    connect_rules(s);
     return load_accounts(s);
 }
 
@@ -278,6 +285,7 @@ Err server_open(Server *s, const Settings *settings, Str *why) {
     if (e == OK) e = open_tls(s, why);
     if (e == OK) open_reactors(s);
     if (e == OK) open_functions(s);
+    if (e == OK) open_rules(s);
     if (e == OK) {
         e = open_broker(s);
         if (e != OK) *why = str_format(&s->arena, "the sessions in the store cannot be read: %s", err_name(e));
@@ -289,6 +297,7 @@ Err server_open(Server *s, const Settings *settings, Str *why) {
 
 void server_run(Server *s) {
     for (size_t i = 0; i < s->reactors_n; i++) reactor_start(s->reactors[i]);
+    rules_resume(s->env.rules);
     s->upkeep = upkeep_start(s);
 }
 
@@ -304,6 +313,7 @@ static void close_listeners(Task *task, Reactor *r) {
 
 /* What is there of it; the reactors do not run (any more). */
 static void free_parts(Server *s) {
+    if (s->env.rules) rules_stop(s->env.rules);
     lambda_shut(s->lambda);
     workers_stop(s->env.slow_workers);
     workers_stop(s->env.workers);
@@ -313,6 +323,7 @@ static void free_parts(Server *s) {
     }
     if (s->gateway) gateway_free(s->gateway);
     if (s->env.broker) broker_free(s->env.broker);
+    rules_free(s->env.rules);
     for (size_t i = 0; i < s->reactors_n; i++) reactor_free(s->reactors[i]);
     lambda_close(s->lambda);
     api_patterns_free(s->patterns);

@@ -12,6 +12,7 @@ typedef struct Issuer Issuer;       /* identity/issuer.h: the server's CAs */
 typedef struct Broker Broker;       /* broker/broker.h */
 typedef struct Functions Functions; /* api/function.h */
 typedef struct Lambda Lambda;       /* services/lambda/lambda.h */
+typedef struct Rules Rules;         /* rules/rules.h */
 
 typedef struct Env {
     Store *store;
@@ -24,6 +25,7 @@ typedef struct Env {
     Broker *broker;
     Functions *functions; /* who calls code that AWS would run in Lambda; NULL: in tests without it */
     Lambda *lambda;       /* what its own API is about */
+    Rules *rules;         /* NULL: in tests without it */
     Str account, region;  /* the default ones */
     Str endpoint;         /* host, or host:port where --https-port is not 443 (DescribeEndpoint) */
     Str endpoint_domain;  /* behind the endpoint names of accounts: identity/endpoint.h */

@@ -1,0 +1,103 @@
+#include "server/rules.h"
+
+#include "rules/rules.h"
+
+static const char *or_dash(Str s) {
+    return s.len ? "" : "-";
+}
+
+static void on_event(void *ctx, const RuleEvent *e) {
+    Server *s = ctx;
+    if (e->level < s->log.least) return;
+    log_line(&s->log, e->level,
+             "event=%s status=%s account=%.*s rule=%.*s action=%.*s%s resource=%.*s%s client=%.*s%s principal=%.*s%s "
+             "topic=%.*s trace=%.*s%s ip=%.*s%s details=%.*s%s",
+             e->event, e->success ? "Success" : "Failure", PS(e->account), PS(e->rule), PS(e->action),
+             or_dash(e->action), PS(e->resource), or_dash(e->resource), PS(e->client_id), or_dash(e->client_id),
+             PS(e->principal), or_dash(e->principal), PS(e->topic), PS(e->trace_id), or_dash(e->trace_id),
+             PS(e->source_ip), or_dash(e->source_ip), PS(e->details), or_dash(e->details));
+}
+
+static bool explains(void *ctx) {
+    const Server *s = ctx;
+    return s->log.least <= LOG_DEBUG;
+}
+
+void open_rules(Server *s) {
+    s->env.rules = rules_new(&(RulesOptions){ .store = s->env.store,
+                                              .workers = s->env.workers,
+                                              .clock = &s->clock,
+                                              .region = s->env.region,
+                                              .rules_max = (size_t)s->settings.rules_max,
+                                              .plain_http = s->settings.rules_plain_http,
+                                              .on_event = on_event,
+                                              .on_event_ctx = s,
+                                              .explains = explains });
+}
+
+void connect_rules(Server *s) {
+    rules_connect(s->env.rules, &(ActionEnv){ .broker = s->env.broker,
+                                              .functions = s->env.functions,
+                                              .clock = &s->clock,
+                                              .region = s->env.region,
+                                              .data_dir = s->env.data_dir,
+                                              .plain_http = s->settings.rules_plain_http });
+}
+
+size_t rules_server_figures(Server *s, AdminFigure *out) {
+    RulesFigures f = rules_figures(s->env.rules);
+    const AdminFigure all[RULE_FIGURES] = {
+        { "rules", (int64_t)f.rules },
+        { "rules_matched_total", (int64_t)f.matched },
+        { "rules_executed_total", (int64_t)f.executed },
+        { "rules_parse_errors_total", (int64_t)f.parse_errors },
+        { "rules_not_found_total", (int64_t)f.not_found },
+        { "rules_throttled_total", (int64_t)f.throttled },
+        { "rule_actions_succeeded_total", (int64_t)f.succeeded },
+        { "rule_actions_failed_total", (int64_t)f.failed },
+        { "rule_actions_retried_total", (int64_t)f.retried },
+        { "rule_actions_throttled_total", (int64_t)f.actions_throttled },
+        { "rule_error_actions_succeeded_total", (int64_t)f.error_succeeded },
+        { "rule_error_actions_failed_total", (int64_t)f.error_failed },
+        { "rule_actions_waiting", f.queued },
+    };
+    memcpy(out, all, sizeof all);
+    return RULE_FIGURES;
+}
+
+static void totals(void *ctx, const RuleTotals *t) {
+    Writer *w = ctx;
+    const struct {
+        const char *name;
+        uint64_t v;
+    } all[] = { { "matched", t->matched },
+                { "executed", t->executed },
+                { "parse_errors", t->parse_errors },
+                { "throttled", t->throttled } };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        writer_format(w, "starling_rule_%s_total{account=\"%.*s\",rule=\"%.*s\"} %llu\n", all[i].name, PS(t->account),
+                      PS(t->rule), (unsigned long long)all[i].v);
+}
+
+static void actions(void *ctx, const RuleActionFigures *f) {
+    Writer *w = ctx;
+    const struct {
+        const char *name;
+        uint64_t v;
+    } all[] = { { "succeeded_total", f->succeeded },
+                { "failed_total", f->failed },
+                { "throttled_total", f->throttled },
+                { "retried_total", f->retried },
+                { "waiting", f->queued > 0 ? (uint64_t)f->queued : 0 } };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        writer_format(
+            w,
+            "starling_rule_action_%s{account=\"%.*s\",rule=\"%.*s\",stage=\"%s\",index=\"%zu\",action=\"%.*s\"} "
+            "%llu\n",
+            all[i].name, PS(f->account), PS(f->rule), f->stage, f->index, PS(f->action), (unsigned long long)all[i].v);
+}
+
+/* Names of rules and accounts hold nothing that Prometheus' format would want escaped. */
+void rules_write_metrics(Server *s, Writer *w) {
+    rules_each_figure(s->env.rules, totals, actions, w);
+}
