@@ -33,6 +33,7 @@ typedef struct {
     size_t body_bytes_max;
     uint32_t first_byte_wait_s, http_idle_s;
     size_t files_kept;            /* descriptors that no connection gets */
+    struct Reached *reached;      /* NULL; of a run of tests: not the gateway's */
     bool validate_replies, rates; /* rates: AWS's limits of calls a second apply */
 } GatewayOptions;
 

@@ -4,6 +4,7 @@
 #include "api/resource_tag.h"
 #include "gateway/custom_auth.h"
 #include "gateway/internal.h"
+#include "gateway/reached.h"
 #include "generated/resources.h"
 #include "identity/authorize.h"
 #include "services/sts/sts.h"
@@ -43,6 +44,8 @@ static void call_free(HttpCall *h) {
 /* On the reactor. */
 static void respond(HttpCall *h) {
     Link *l = h->link;
+    const ApiError *error = h->response.status >= 400 ? h->call.failure.error : NULL;
+    reached_note(l->gateway->o.reached, h->call.op, error, &h->request);
     if (!l->gone) http_answer(l, &h->response, h->head);
     call_free(h);
     link_release(l);

@@ -60,6 +60,7 @@ static const Setting TABLE[] = {
     { "salvage", SWITCH, AT(salvage), 0, 0, "a store log damaged at its end: start with what is before the damage" },
     { "test-skip-sync", SWITCH, AT(skip_sync), 0, 0, "plants a fault for the durability checker: never else" },
     { "test-answer-early", SWITCH, AT(answer_early), 0, 0, "plants a fault for the crash checker: never else" },
+    { "test-reached", TEXT, AT(reached), 0, 0, "file that is told each operation called and how it was answered" },
     LIMIT("client-id-bytes-max", SIZE, client_id_bytes_max, 65535, ""),
     LIMIT("topic-bytes-max", SIZE, topic_bytes_max, 65535, ""),
     LIMIT("topic-slashes-max", SIZE, topic_slashes_max, 100, ""),

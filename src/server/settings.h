@@ -5,7 +5,7 @@
 #include "broker/limits.h"
 
 typedef struct {
-    const char *data, *listen, *hostname, *account, *region, *config, *log_level, *log_file;
+    const char *data, *listen, *hostname, *account, *region, *config, *log_level, *log_file, *reached;
     int64_t mqtt_port, https_port, plain_port; /* -1: off; https_port -2: 443, or 8443 where that is not allowed */
     int64_t reactors, workers;                 /* 0: cores */
     const char *tls_min, *tls_max, *tls_ciphers, *tls_ciphersuites, *tls_chain, *tls_key;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gateway/reached.h"
 #include "identity/directory.h"
 #include "identity/endpoint.h"
 #include "identity/issuer.h"
@@ -217,6 +218,10 @@ enum { OTHER_FILES = 32 }; /* logs of the store, files of the server's own */
 static Err open_gateway(Server *s, Str *why) {
     const Settings *o = &s->settings;
     size_t n;
+    if (o->reached && reached_open(o->reached, &s->reached) != OK) {
+        *why = str_format(&s->arena, "test-reached: cannot write '%s': %s", o->reached, strerror(errno));
+        return ERR_IO;
+    }
     const ApiService *const *services = api_services(&n);
     Err e = api_patterns_new(services, n, &s->arena, &s->patterns, why);
     if (e != OK) return e;
@@ -232,6 +237,7 @@ static Err open_gateway(Server *s, Str *why) {
                           .first_byte_wait_s = o->limits.connect_wait_s,
                           .http_idle_s = (uint32_t)o->http_idle_s,
                           .files_kept = (size_t)o->store_files_max + OTHER_FILES,
+                          .reached = s->reached,
                           .validate_replies = o->test,
                           .rates = o->aws_quotas };
     s->gateway = gateway_new(&go, s->reactors, s->reactors_n);
@@ -322,6 +328,7 @@ static void free_parts(Server *s) {
         for (size_t i = 0; i < s->reactors_n; i++) any |= reactor_drain(s->reactors[i]);
     }
     if (s->gateway) gateway_free(s->gateway);
+    reached_close(s->reached);
     if (s->env.broker) broker_free(s->env.broker);
     rules_free(s->env.rules);
     for (size_t i = 0; i < s->reactors_n; i++) reactor_free(s->reactors[i]);

@@ -22,6 +22,7 @@ typedef struct Server {
     TlsServer *tls;
     ApiPatterns *patterns;
     Gateway *gateway;
+    struct Reached *reached; /* NULL, but in a run of tests */
     struct Lambda *lambda;
     struct Upkeep *upkeep;
     AdminSource admin;

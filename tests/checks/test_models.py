@@ -9,6 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
 import coverage_page  # noqa: E402
+import reached  # noqa: E402
 from model import Service, constant, pascal, snake  # noqa: E402
 from pattern import translate  # noqa: E402
 
@@ -29,6 +30,35 @@ def test_a_handler_is_what_is_defined_not_what_is_declared(tmp_path, monkeypatch
     (services / "thing_test.c").write_text("Err iot_update_thing(Call *c) {\n}\n")
     monkeypatch.setattr(coverage_page, "ROOT", tmp_path)
     assert coverage_page.handlers() == {"iot_create_thing"}
+
+
+def two_services(tmp_path):
+    ops = "op       GetLamp GET /lamps\nin\nout\nerr      Gone Invalid\nop       ListLamps GET /list\nin\nout\n"
+    errors = "error    Gone 404 message:Name\nerror    Invalid 400 message:Name\nstr      Name\n"
+    for name, more in (("x", ops), ("y", ops.replace("ListLamps", "PutLamp"))):
+        (tmp_path / f"{name}.api").write_text(HEAD.replace("x\n", f"{name}\n", 1) + "invalid  Invalid\n" + more + errors)
+    return [Service(tmp_path / "x.api"), Service(tmp_path / "y.api")]
+
+
+def test_an_operation_is_tested_when_a_client_of_its_service_calls_it(tmp_path, monkeypatch):
+    tests = tmp_path / "tests/system"
+    tests.mkdir(parents=True)
+    (tests / "test_a.py").write_text('x = server.client("x")\nx.get_lamp()\nfails(anything.put_lamp)\n')
+    (tests / "tour.mjs").write_text("await client.send(new ListLampsCommand({}))\n")
+    monkeypatch.setattr(coverage_page, "ROOT", tmp_path)
+    assert coverage_page.tested(two_services(tmp_path)) == {"x": {"GetLamp", "ListLamps"}, "y": {"PutLamp"}}
+
+
+def test_what_no_test_reached_is_listed(tmp_path):
+    (tmp_path / "reached").write_text("x GetLamp OK Boto3\nx GetLamp InvalidException -\nx ListLamps OK unit\n"
+                                      "y GetLamp GoneException Boto3\n")
+    services = two_services(tmp_path)
+    found = {"x_get_lamp", "x_list_lamps", "y_get_lamp"}
+    lines = reached.report(services, found, {"x": {"ListLamps"}, "y": set()}, reached.read([tmp_path / "reached"]))
+    assert lines == ["x:", "  only without an SDK: ListLamps", "  named by a test that did not reach it: ListLamps",
+                     "  GetLamp: no test got Gone", "y:", "  no test had it succeed: GetLamp",
+                     "operations: 3 answered, 1 that no test had succeed, 1 only without an SDK; errors: 1 of 2 declared that "
+                     "no test got"]
 
 
 @pytest.mark.parametrize("name, want", [

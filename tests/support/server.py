@@ -16,6 +16,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = ROOT / os.environ.get("STARLING", "build/starling")
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
+# What tools/reached.py reads at the end of a run.
+REACHED = ("--test-reached", os.environ["STARLING_REACHED"]) if "STARLING_REACHED" in os.environ else ()
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 20
 
@@ -40,7 +42,7 @@ class Server:
         ready_file.unlink(missing_ok=True)
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [BINARY, "serve", "--data", self.data, "--mqtt-port", "0", "--https-port", "0", *self.arguments],
+                [BINARY, "serve", "--data", self.data, "--mqtt-port", "0", "--https-port", "0", *REACHED, *self.arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + START_TIMEOUT_S
         while not ready_file.exists():

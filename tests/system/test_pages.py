@@ -64,6 +64,7 @@ def test_a_token_is_good_for_its_own_list_and_account_alone(server, iot, name, f
 
 
 @pytest.mark.parametrize("size, limit", [(0, "greater than or equal to 1"), (251, "less than or equal to 250")])
-def test_a_page_has_a_limit(iot, fails, size, limit):
-    code, status, message = fails(iot.list_things, maxResults=size)
+def test_a_page_has_a_limit(server, fails, size, limit):
+    client = server.client("iot", parameter_validation=False)
+    code, status, message = fails(client.list_things, maxResults=size)
     assert (code, status) == ("InvalidRequestException", 400) and limit in message

@@ -75,9 +75,19 @@ static Err run(Fixture *f, Call *c, const void *in, const void **out, bool keep)
     return e;
 }
 
+/* For tools/reached.py, as gateway/reached.h tells it. */
+static void note_reached(const ApiOp *op, Str answer) {
+    const char *file = getenv("STARLING_REACHED");
+    FILE *out = file ? fopen(file, "ae") : NULL;
+    if (!out) return;
+    fprintf(out, "%.*s %.*s %.*s unit\n", PS(op->service->name), PS(op->name), PS(answer));
+    fclose(out);
+}
+
 static Err note_failure(Fixture *f, const Call *c, Err e) {
     if (e != ERR_API || !c->failure.error) return e;
     f->error = c->failure.error->name;
+    note_reached(c->op, f->error);
     f->message = c->failure.message;
     f->resource_arn = c->failure.resource_arn;
     return e;
@@ -105,6 +115,7 @@ Err fixture_call(Fixture *f, const char *operation, const void *in, void *out, s
     ApiResponse answered;
     api_answer(c, OK, answer, &answered);
     must(answered.status < 400, "the answer", c->failure.message);
+    note_reached(op, S("OK"));
     for (Outgoing *o = c->outbox; o; o = o->next) {
         f->outbox_n++;
         if (f->run_outbox) o->run(&f->env, o->arg);
