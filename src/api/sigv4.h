@@ -44,8 +44,8 @@ bool sigv4_present(const ApiRequest *rq);
  * Owns:   *out borrows from the request and the arena */
 NODISCARD Err sigv4_parse(const ApiRequest *rq, int64_t real_ms, Arena *arena, SigV4 *out, SigV4Fault *fault);
 
-/* The scope's region is the one that is served. STS takes any, as its global endpoint does (clients sign us-east-1).
- * Errors: ERR_UNAUTHENTICATED; *fault then says why */
+/* The scope's region is the one that is served. STS and IAM take any, as their global endpoints do (clients sign
+ * us-east-1). Errors: ERR_UNAUTHENTICATED; *fault then says why */
 NODISCARD Err sigv4_check_region(const SigV4 *sig, Str region, Arena *arena, SigV4Fault *fault);
 
 /* Signing keys derived from secrets, kept for as long as they hold (a day each), at most a few hundred.

@@ -294,7 +294,7 @@ Err sigv4_parse(const ApiRequest *rq, int64_t real_ms, Arena *arena, SigV4 *out,
 
 /* Source: aws-sdk-ruby #508 */
 Err sigv4_check_region(const SigV4 *s, Str region, Arena *arena, SigV4Fault *fault) {
-    if (str_eq(s->region, region) || str_eq(s->service, S("sts"))) return OK;
+    if (str_eq(s->region, region) || str_eq(s->service, S("sts")) || str_eq(s->service, S("iam"))) return OK;
     *fault = sigv4_fault(SIGV4_MISMATCH, s->service, arena,
                          "Credential should be scoped to a valid region, not '%.*s'. ", PS(s->region));
     return ERR_UNAUTHENTICATED;

@@ -7,15 +7,19 @@
 #include "gateway/reached.h"
 #include "generated/resources.h"
 #include "identity/authorize.h"
+#include "services/credentials/credentials.h"
+#include "services/iam/iam.h"
 #include "services/sts/sts.h"
 #include "store/worker.h"
 
 /* An API request: whose is it, which operation is it, may he, then a worker carries it out and the answer comes
  * back. A handler may run twice; its failure and outbox are reset before each run. */
 
-typedef enum { CALL_OPERATION, CALL_ADMIN } CallKind;
+/* What is no operation of a model answers by itself: queries, the credentials provider, the server's own routes. */
+typedef struct HttpCall HttpCall;
+typedef Err OwnAnswer(HttpCall *h);
 
-typedef struct HttpCall {
+struct HttpCall {
     Job job;
     Task task;
     Link *link; /* retained: the request lives in its parser */
@@ -23,7 +27,8 @@ typedef struct HttpCall {
     Arena arena;
     Call call;
     Rng rng;
-    CallKind kind;
+    OwnAnswer *own; /* NULL: an operation */
+    const QueryService *query;
     const LocalRoute *local;
     const Principal *principal;
     ApiRequest request;
@@ -33,7 +38,7 @@ typedef struct HttpCall {
     ApiResponse response;
     bool head;
     bool by_tags; /* who may do it depends on tags of the resource: decided in the transaction */
-} HttpCall;
+};
 
 static void call_free(HttpCall *h) {
     principal_release((Principal *)(uintptr_t)h->principal);
@@ -60,7 +65,7 @@ static void answered(Task *task, Reactor *r) {
 static void answer(Call *c) {
     HttpCall *h = (HttpCall *)((char *)c - offsetof(HttpCall, call));
     if (h->result == OK && c->failure.error) h->result = ERR_API; /* what came after the commit failed */
-    if (h->kind == CALL_OPERATION) api_answer(c, h->result, h->out, &h->response);
+    if (!h->own) api_answer(c, h->result, h->out, &h->response);
     h->task.run = answered;
     reactor_post(h->reactor, &h->task);
 }
@@ -76,7 +81,7 @@ static Err run(Job *job, Txn *txn) {
     c->outbox = NULL;
     c->outbox_tail = &c->outbox;
     c->failure.error = NULL;
-    if (h->kind == CALL_ADMIN) return admin_handle(c, h->link->gateway->o.admin, &h->request, &h->response);
+    if (h->own) return h->own(h);
     Err e = h->by_tags ? api_authorize(c, c->op, h->in, resource_tags) : OK;
     return e == OK ? api_run(c, h->in, &h->out) : e;
 }
@@ -87,7 +92,7 @@ static void done(Job *job, Err e) {
     atomic_store(&h->call.holds, 1);
     if (e == OK)
         for (Outgoing *o = h->call.outbox; o; o = o->next) o->run(h->call.env, o->arg);
-    if (h->kind == CALL_ADMIN && e != OK && e != ERR_API) h->response = (ApiResponse){ .status = 500 };
+    if (h->own && e != OK && e != ERR_API) h->response = (ApiResponse){ .status = 500 };
     call_release(&h->call);
 }
 
@@ -100,12 +105,20 @@ static Err refuse(HttpCall *h, const ApiError *error, Str message) {
     return ERR_API;
 }
 
+static const QueryService *query_service(Str signing) {
+    static const QueryService *const ALL[] = { &STS_SERVICE, &IAM_SERVICE };
+    for (size_t i = 0; i < sizeof ALL / sizeof *ALL; i++)
+        if (str_eq(signing, str_c(ALL[i]->name))) return ALL[i];
+    return NULL;
+}
+
 /* An authentication failure in the shape of the service that was meant. */
 static Err not_authenticated(HttpCall *h, const SigV4Fault *f, Str service) {
     atomic_fetch_add(&h->link->gateway->counters.not_authenticated, 1);
     h->call.traced = str_eq(service, S("iotdata")) || str_eq(service, S("iotdevicegateway"));
-    if (str_eq(service, S("sts"))) {
-        sts_refuse(&h->call, f->status, f->query_code, f->message, &h->response);
+    const QueryService *query = query_service(service);
+    if (query) {
+        query_refuse(query, &h->call, f->status, f->query_code, f->message, &h->response);
         return ERR_CLOSED; /* answered */
     }
     ApiError *error = arena_new(&h->arena, ApiError);
@@ -271,24 +284,38 @@ static HttpCall *call_new(Link *l, const HttpRequest *rq) {
     return h;
 }
 
+static Err own_query(HttpCall *h) {
+    return query_handle(h->query, &h->call, &h->request, &h->response);
+}
+
+static Err own_admin(HttpCall *h) {
+    return admin_handle(&h->call, h->link->gateway->o.admin, &h->request, &h->response);
+}
+
+static Err own_credentials(HttpCall *h) {
+    return credentials_handle(&h->call, &h->request, &h->response);
+}
+
+static OwnAnswer *own_answer(HttpCall *h, Str signing) {
+    h->query = query_service(signing);
+    if (h->query) return own_query;
+    if (str_eq(signing, S(ADMIN_SERVICE))) return own_admin;
+    bool certificate = h->principal->kind == PRINCIPAL_CERTIFICATE;
+    return certificate && credentials_asked(&h->request) ? own_credentials : NULL;
+}
+
 void http_call_start(Link *l, const HttpRequest *rq) {
     HttpCall *h = call_new(l, rq);
     Str signing = STR_NONE;
     Err e = authenticate(h, &signing);
-    if (e == OK && str_eq(signing, S("sts"))) {
-        sts_handle(&h->call, &h->request, &h->response);
-        e = ERR_CLOSED;
-    } else if (e == OK && str_eq(signing, S(ADMIN_SERVICE))) {
-        h->kind = CALL_ADMIN;
+    if (e == OK) {
+        h->own = own_answer(h, signing);
+        if (!h->own) e = prepare(h, signing);
+    }
+    if (e == OK && !h->own && answered_from_memory(h)) return;
+    if (e == OK) {
         submit(h);
         return;
-    } else if (e == OK) {
-        e = prepare(h, signing);
-        if (e == OK && answered_from_memory(h)) return;
-        if (e == OK) {
-            submit(h);
-            return;
-        }
     }
     if (e != ERR_CLOSED) api_answer(&h->call, e, NULL, &h->response);
     respond(h);

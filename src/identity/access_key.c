@@ -92,7 +92,8 @@ static AccessKeyRecord to_record(const AccessKey *key) {
                               .expires_ms = key->expires_ms,
                               .session_token = key->session_token,
                               .role_name = key->role,
-                              .certificate_id = key->certificate_id };
+                              .certificate_id = key->certificate_id,
+                              .vars = key->vars };
 }
 
 static AccessKey from_record(const AccessKeyRecord *r) {
@@ -107,7 +108,8 @@ static AccessKey from_record(const AccessKeyRecord *r) {
                         .expires_ms = r->expires_ms,
                         .session_token = r->session_token,
                         .role = r->role_name,
-                        .certificate_id = r->certificate_id };
+                        .certificate_id = r->certificate_id,
+                        .vars = r->vars };
 }
 
 static Err note_account(Txn *txn, const AccessKey *key) {

@@ -2,6 +2,7 @@
  * Secrets are never logged and are shown once, when the key is made. */
 #pragma once
 
+#include "base/list.h"
 #include "base/rng.h"
 #include "store/store.h"
 
@@ -15,7 +16,8 @@ typedef struct {
     int64_t created_ms;
     int64_t expires_ms; /* INT64_MAX: never. Of a temporary key: its end */
     Str session_token;  /* temporary keys: must come with each request */
-    Str role;           /* temporary keys: name of the role */
+    Str role;           /* temporary keys: name of the role, whose policies are theirs, as they are at each time */
+    StrMap vars;        /* temporary keys: of the session, for policies: credentials-iot:ThingName … */
     Str certificate_id; /* temporary keys issued to a certificate die with it */
 } AccessKey;
 

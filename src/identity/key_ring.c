@@ -6,13 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/map.h"
+#include "identity/role.h"
 
 #define ALLOW_ALL                                                                                                      \
     "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"}]}"
@@ -42,33 +42,24 @@ static void entry_free(Entry *entry) {
     free(entry);
 }
 
-/* AIDA and 17 characters that always are the same for this name. Source: IAM user guide, "Unique identifiers" */
-static Str unique_id(const char *prefix, Str account, Str name, Arena *arena) {
-    static const char BASE32[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    enum { CHARS = 17 };
-    Str text = str_format(arena, "%.*s/%.*s", PS(account), PS(name));
-    uint8_t hash[EVP_MAX_MD_SIZE] = { 0 }, id[CHARS];
-    EVP_Digest(text.ptr, text.len, hash, NULL, EVP_sha256(), NULL);
-    for (size_t i = 0; i < CHARS; i++) id[i] = (uint8_t)BASE32[hash[i] & 31];
-    return str_format(arena, "%s%.*s", prefix, CHARS, (const char *)id);
-}
-
 static void set_vars(Principal *p, const AccessKey *key) {
     enum { VARS = 5 };
     bool role = key->role.len > 0;
-    Str user_id = role ? str_format(&p->arena, "%.*s:%.*s", PS(unique_id("AROA", key->account, key->role, &p->arena)),
-                                    PS(key->user))
-                       : unique_id("AIDA", key->account, key->user, &p->arena);
+    Str user_id = role ? str_format(&p->arena, "%.*s:%.*s",
+                                    PS(role_unique_id("AROA", key->account, key->role, &p->arena)), PS(key->user))
+                       : role_unique_id("AIDA", key->account, key->user, &p->arena);
     const Str names[VARS] = { S("aws:userid"), S("aws:PrincipalArn"), S("aws:PrincipalAccount"), S("aws:PrincipalType"),
                               S("aws:username") };
     const Str values[VARS] = { user_id, p->arn, p->account, role ? S("AssumedRole") : S("User"),
                                str_dup(&p->arena, key->user) };
-    PolicyVar *vars = arena_array(&p->arena, PolicyVar, VARS);
-    Str *kept = arena_array(&p->arena, Str, VARS);
-    p->vars_n = role ? VARS - 1 : VARS; /* a role has no user name */
+    PolicyVar *vars = arena_array(&p->arena, PolicyVar, VARS + key->vars.n);
+    Str *kept = arena_array(&p->arena, Str, VARS + key->vars.n);
+    size_t fixed = role ? VARS - 1 : VARS; /* a role has no user name */
+    p->vars_n = fixed + key->vars.n;
     for (size_t i = 0; i < p->vars_n; i++) {
-        kept[i] = values[i];
-        vars[i] = (PolicyVar){ names[i], &kept[i], 1 };
+        const StrPair *own = i < fixed ? NULL : &key->vars.items[i - fixed];
+        kept[i] = own ? str_dup(&p->arena, own->value) : values[i];
+        vars[i] = (PolicyVar){ own ? str_dup(&p->arena, own->key) : names[i], &kept[i], 1 };
     }
     p->vars = vars;
 }
@@ -101,10 +92,21 @@ static Err principal_of(const AccessKey *key, Principal **out) {
     return OK;
 }
 
-static Err entry_new(const AccessKey *from, Entry **out) {
+/* Errors: as principal_of, ERR_IO */
+static Err entry_new(Txn *txn, const AccessKey *from, Entry **out) {
     Entry *entry = mem_new(sizeof *entry);
     Arena *a = &entry->arena;
     AccessKey key = *from;
+    if (key.role.len) {
+        StrList documents;
+        Err e = role_documents(txn, key.account, key.role, a, &documents);
+        if (e != OK) {
+            entry_free(entry);
+            return e;
+        }
+        key.policies = documents.items;
+        key.policies_n = documents.n;
+    }
     Str *texts[] = {
         &key.id, &key.secret, &key.account, &key.user, &key.session_token, &key.role, &key.certificate_id
     };
@@ -113,6 +115,10 @@ static Err entry_new(const AccessKey *from, Entry **out) {
     Str *policies = arena_array(a, Str, key.policies_n + 1);
     for (size_t i = 0; i < key.policies_n; i++) policies[i] = str_dup(a, key.policies[i]);
     key.policies = policies;
+    StrPair *vars = arena_array(a, StrPair, key.vars.n + 1);
+    for (size_t i = 0; i < key.vars.n; i++)
+        vars[i] = (StrPair){ str_dup(a, key.vars.items[i].key), str_dup(a, key.vars.items[i].value) };
+    key.vars.items = vars;
     entry->key = key;
     Err e = principal_of(&key, &entry->principal);
     if (e != OK) {
@@ -143,10 +149,16 @@ static void tell(KeyRing *ring, const Entry *old, const Entry *now) {
     ring->listener(ring->listener_ctx, key->account, key->id, now && !key->disabled ? now->principal : NULL);
 }
 
+typedef struct {
+    KeyRing *ring;
+    Txn *txn;
+} Loading;
+
 static Err load_one(void *ctx, const AccessKey *key) {
+    const Loading *l = ctx;
     Entry *entry;
-    Err e = entry_new(key, &entry);
-    if (e == OK) entry_free(replace(ctx, key->id, entry));
+    Err e = entry_new(l->txn, key, &entry);
+    if (e == OK) entry_free(replace(l->ring, key->id, entry));
     return e == OK ? OK : ERR_CORRUPT;
 }
 
@@ -186,7 +198,7 @@ static Err make_first(KeyRing *ring, const KeyRingOptions *options, Arena *arena
         else
             txn_abort(txn);
     }
-    if (e == OK) e = load_one(ring, &key);
+    if (e == OK) e = load_one(&(Loading){ ring, NULL }, &key); /* which has no role to read */
     if (e != OK) *why = str_format(arena, "the first access key cannot be stored: %s", err_name(e));
     return e;
 }
@@ -201,7 +213,7 @@ Err keyring_open(const KeyRingOptions *options, Arena *arena, KeyRing **out, Str
     Txn *txn;
     Err e = txn_begin(ring->store, &txn);
     if (e == OK) {
-        e = access_key_each(txn, load_one, ring);
+        e = access_key_each(txn, load_one, &(Loading){ ring, txn });
         txn_abort(txn);
     }
     if (e != OK) *why = str_format(arena, "the access keys in the store cannot be read: %s", err_name(e));
@@ -285,14 +297,28 @@ void keyring_changed(KeyRing *ring, Str id) {
     Err e = txn_begin(ring->store, &txn);
     if (e == OK) {
         e = access_key_get(txn, id, &arena, &key);
+        if (e == OK) e = entry_new(txn, &key, &entry);
         txn_abort(txn);
     }
-    if (e == OK) e = entry_new(&key, &entry);
     Entry *now = e == OK ? entry : NULL, *old = replace(ring, id, now); /* what cannot be read admits nobody */
     tell(ring, old, now);
     pthread_mutex_unlock(&ring->changing);
     entry_free(old);
     arena_free(&arena);
+}
+
+void keyring_role_changed(KeyRing *ring, Str account, Str role_name) {
+    Arena a = { 0 };
+    pthread_rwlock_rdlock(&ring->lock);
+    Str *ids = arena_array(&a, Str, ring->entries.count + 1);
+    size_t n = 0;
+    map_each (&ring->entries, slot) {
+        const AccessKey *key = &((const Entry *)slot->value)->key;
+        if (str_eq(key->role, role_name) && str_eq(key->account, account)) ids[n++] = str_dup(&a, key->id);
+    }
+    pthread_rwlock_unlock(&ring->lock);
+    for (size_t i = 0; i < n; i++) keyring_changed(ring, ids[i]);
+    arena_free(&a);
 }
 
 /* Which entries go. */

@@ -41,6 +41,8 @@ void keyring_listen(KeyRing *ring, KeyRingListener *listener, void *ctx); /* one
 
 /* After a commit: what the store holds under this id counts from now on. Thread: not a reactor. */
 void keyring_changed(KeyRing *ring, Str id);
+/* After a commit: the policies of a role have changed, so its temporary keys may do something else. Not a reactor. */
+void keyring_role_changed(KeyRing *ring, Str account, Str role_name);
 /* Forgets temporary keys that have ended (access_key_delete_ended does it in the store). */
 void keyring_forget_ended(KeyRing *ring, int64_t real_ms);
 /* At once, and only in memory: the certificate was revoked, deactivated or deleted. */

@@ -3,6 +3,7 @@
 #include "generated/iot.h"
 #include "identity/certificate_home.h"
 #include "identity/directory.h"
+#include "identity/key_ring.h"
 #include "identity/vars_code.h"
 #include "services/env.h"
 
@@ -67,6 +68,19 @@ void iot_certificate_changed(Call *c, Str id) {
     Changed *changed = arena_new(c->arena, Changed);
     *changed = (Changed){ c->account, id };
     call_after(c, tell_directory, changed);
+}
+
+static void tell_ring(Env *env, void *arg) {
+    const Changed *changed = arg;
+    if (env->keys) keyring_certificate_gone(env->keys, changed->account, changed->id);
+}
+
+/* Who issues such a key locks the certificate's record, which every caller of this has read: so no key is missed. */
+Err iot_certificate_keys_end(Call *c, Str id) {
+    Changed *changed = arena_new(c->arena, Changed);
+    *changed = (Changed){ c->account, id };
+    call_after(c, tell_ring, changed);
+    return access_key_delete_of_certificate(c->txn, c->account, id);
 }
 
 /* Shape: us-east-1:00000000-0000-0000-0000-000000000000 */

@@ -23,6 +23,8 @@ typedef struct {
 /* Registers it. Errors: ERR_API, ResourceAlreadyExistsException with the certificate's id and ARN */
 NODISCARD Err iot_certificate_add(Call *c, const IotNewCertificate *certificate);
 
+/* It may not be used any more: the temporary keys issued to it end in this transaction. */
+NODISCARD Err iot_certificate_keys_end(Call *c, Str id);
 /* The directory hears of it after the commit. */
 void iot_certificate_changed(Call *c, Str id);
 

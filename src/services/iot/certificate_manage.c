@@ -120,6 +120,7 @@ Err iot_update_certificate(Call *c, const IotUpdateCertificateIn *in, IotUpdateC
     r.modified_ms = c->now_ms;
     r.customer_version++;
     e = certificate_record_put(c->txn, call_tenant(c), &r);
+    if (e == OK && !str_eq(r.status, S("ACTIVE"))) e = iot_certificate_keys_end(c, r.certificate_id);
     if (e == OK) iot_certificate_changed(c, r.certificate_id);
     return e;
 }
@@ -177,6 +178,7 @@ Err iot_delete_certificate(Call *c, const IotDeleteCertificateIn *in, IotDeleteC
     if (e == OK) e = check_unused(c, &r, arn, in->force_delete.v);
     if (e == OK && in->force_delete.v) e = detach_policies(c, arn);
     if (e == OK) e = certificate_record_delete(c->txn, call_tenant(c), id);
+    if (e == OK) e = iot_certificate_keys_end(c, id);
     if (e == OK) e = certificate_home_remove(c->txn, &(CertificateHome){ c->region, id, c->account, r.mode });
     if (e == OK) iot_certificate_changed(c, id);
     return e;

@@ -1,50 +1,11 @@
-/* Terraform and many scripts ask STS who they are before they do anything else. Its protocol is older than those of
- * AWS IoT: form parameters in body or query, XML back. One operation does not pay for a codec. */
 #include "services/sts/sts.h"
 
-#include "api/canonical.h"
-#include "base/writer.h"
-#include "identity/principal.h"
+#include "base/clock.h"
+#include "identity/key_ring.h"
+#include "identity/temporary_key.h"
+#include "services/env.h"
 
-#define NAMESPACE "https://sts.amazonaws.com/doc/2011-06-15/"
-
-static void write_xml(Writer *w, Str text) {
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t ch = text.ptr[i];
-        if (ch == '<')
-            writer_bytes(w, S("&lt;"));
-        else if (ch == '>')
-            writer_bytes(w, S("&gt;"));
-        else if (ch == '&')
-            writer_bytes(w, S("&amp;"));
-        else if (ch >= ' ' || ch == '\n' || ch == '\t')
-            writer_u8(w, ch); /* others XML cannot say */
-    }
-}
-
-static void element(Writer *w, const char *name, Str text) {
-    writer_format(w, "<%s>", name);
-    write_xml(w, text);
-    writer_format(w, "</%s>", name);
-}
-
-static void answer(Call *c, int status, Str body, ApiResponse *rs) {
-    *rs = (ApiResponse){ .status = status, .body = body };
-    rs->headers[rs->headers_n++] = (HttpHeader){ S("Content-Type"), S("text/xml") };
-    rs->headers[rs->headers_n++] = (HttpHeader){ S("x-amzn-RequestId"), c->request_id };
-}
-
-void sts_refuse(Call *c, int status, const char *code, Str message, ApiResponse *rs) {
-    Writer w = writer_in(c->arena);
-    writer_bytes(&w, S("<ErrorResponse xmlns=\"" NAMESPACE "\"><Error>"));
-    element(&w, "Type", status < 500 ? S("Sender") : S("Receiver"));
-    element(&w, "Code", str_c(code));
-    element(&w, "Message", message);
-    writer_bytes(&w, S("</Error>"));
-    element(&w, "RequestId", c->request_id);
-    writer_bytes(&w, S("</ErrorResponse>"));
-    answer(c, status, writer_str(&w), rs);
-}
+enum { SESSION_NAME_MIN = 2, SESSION_NAME_MAX = 64, SECONDS_DEFAULT = 3600, SECONDS_MIN = 900, SECONDS_MAX = 43200 };
 
 static Str user_id(const Principal *p) {
     for (size_t i = 0; i < p->vars_n; i++)
@@ -53,54 +14,118 @@ static Str user_id(const Principal *p) {
 }
 
 /* Needs no permission, and no policy can take it away. Source: STS API reference, GetCallerIdentity */
-static void get_caller_identity(Call *c, ApiResponse *rs) {
-    Writer w = writer_in(c->arena);
-    writer_bytes(&w, S("<GetCallerIdentityResponse xmlns=\"" NAMESPACE "\"><GetCallerIdentityResult>"));
-    element(&w, "Arn", c->principal->arn);
-    element(&w, "UserId", user_id(c->principal));
-    element(&w, "Account", c->principal->account);
-    writer_bytes(&w, S("</GetCallerIdentityResult><ResponseMetadata>"));
-    element(&w, "RequestId", c->request_id);
-    writer_bytes(&w, S("</ResponseMetadata></GetCallerIdentityResponse>"));
-    answer(c, 200, writer_str(&w), rs);
+static Err get_caller_identity(Query *q) {
+    const Principal *p = q->call->principal;
+    query_element(q, "Arn", p->arn);
+    query_element(q, "UserId", user_id(p));
+    query_element(q, "Account", p->account);
+    return OK;
 }
 
-static Str parameter(Call *c, const ApiRequest *rq, Str name) {
-    const Str texts[] = { rq->body, rq->query };
-    for (size_t t = 0; t < 2; t++) {
-        QueryParam *params;
-        size_t n = canonical_params(c->arena, texts[t], &params);
-        for (size_t i = 0; i < n; i++)
-            if (str_eq(params[i].name, name)) return params[i].value;
-    }
-    return STR_NONE;
+/* ------------------------------------------------------------------------------------------------ AssumeRole */
+
+/* What would make the session's rights smaller than the role's, and is not there, is refused: never ignored. */
+static Err check_plain(Query *q) {
+    static const char *const NARROWER[] = {
+        "Policy",   "PolicyArns.member.1.arn", "Tags.member.1.Key", "TransitiveTagKeys.member.1", "SerialNumber",
+        "TokenCode"
+    };
+    for (size_t i = 0; i < sizeof NARROWER / sizeof *NARROWER; i++)
+        if (query_param(q, NARROWER[i]).ptr)
+            return query_fail(q, 501, "NotImplemented", "AssumeRole with %s is not implemented by Starling",
+                              NARROWER[i]);
+    return OK;
 }
 
-void sts_handle(Call *c, const ApiRequest *rq, ApiResponse *rs) {
-    static const Str known[] = { STR_INIT("AssumeRole"),          STR_INIT("AssumeRoleWithSAML"),
-                                 STR_INIT("AssumeRoot"),          STR_INIT("AssumeRoleWithWebIdentity"),
-                                 STR_INIT("GetAccessKeyInfo"),    STR_INIT("DecodeAuthorizationMessage"),
-                                 STR_INIT("GetFederationToken"),  STR_INIT("GetSessionToken"),
-                                 STR_INIT("GetWebIdentityToken"), STR_INIT("GetDelegatedAccessToken") };
-    Str action = parameter(c, rq, S("Action")), version = parameter(c, rq, S("Version"));
-    if (str_eq(action, S("GetCallerIdentity"))) {
-        get_caller_identity(c, rs);
-        return;
-    }
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (!str_eq(action, known[i])) continue;
-        sts_refuse(
-            c, 501, "NotImplemented",
-            str_format(c->arena, "%.*s is not implemented by Starling; of STS there is GetCallerIdentity", PS(action)),
-            rs);
-        return;
-    }
-    if (!action.len)
-        sts_refuse(c, 400, "MissingAction",
-                   S("The request has no Action parameter; Starling answers GetCallerIdentity"), rs);
-    else
-        sts_refuse(c, 400, "InvalidAction",
-                   str_format(c->arena, "Could not find operation %.*s for version %.*s", PS(str_sub(action, 0, 100)),
-                              PS(version.len ? str_sub(version, 0, 20) : S("NO_VERSION_SPECIFIED"))),
-                   rs);
+/* arn:aws:iam::ACCOUNT:role/… */
+static Str account_of(Str arn) {
+    Str begin = S("arn:aws:iam::");
+    if (!str_starts(arn, begin)) return STR_NONE;
+    Str rest = str_from(arn, begin.len);
+    return str_cut(&rest, ':');
 }
+
+static Err denied(Query *q, Str arn) {
+    return query_fail(q, 403, "AccessDenied",
+                      "User: %.*s is not authorized to perform: sts:AssumeRole on resource: %.*s",
+                      PS(q->call->principal->arn), PS(arn));
+}
+
+static void key_counts(Env *env, void *arg) {
+    const Str *id = arg;
+    keyring_changed(env->keys, *id);
+}
+
+static Err trusted_role(Query *q, Str arn, RoleRecord *out) {
+    Call *c = q->call;
+    Str external = query_param(q, "ExternalId");
+    PolicyVar vars[8];
+    size_t n = 0;
+    if (external.ptr) vars[n++] = (PolicyVar){ S("sts:ExternalId"), &external, 1 };
+    for (size_t i = 0; i < c->principal->vars_n && n < sizeof vars / sizeof *vars; i++)
+        vars[n++] = c->principal->vars[i];
+    const RoleTaker taker = { .arn = c->principal->arn, .account = c->account, .vars = vars, .vars_n = n };
+    Err e = role_of_arn(c->txn, account_of(arn), arn, c->arena, out);
+    if (e == OK) e = role_trusts(out, &taker, c->arena);
+    return e == ERR_NOT_FOUND || e == ERR_DENIED ? denied(q, arn) : e; /* whether it is there is nobody's business */
+}
+
+static Err assume_role(Query *q) {
+    Call *c = q->call;
+    Str arn, session;
+    int64_t seconds;
+    RoleRecord role;
+    AccessKey key;
+    Err e = query_text(q, "RoleArn", 20, 2048, NULL, &arn);
+    if (e == OK) e = query_text(q, "RoleSessionName", SESSION_NAME_MIN, SESSION_NAME_MAX, "_=,.@-+", &session);
+    if (e == OK) e = query_number(q, "DurationSeconds", SECONDS_DEFAULT, SECONDS_MIN, SECONDS_MAX, &seconds);
+    if (e == OK) e = check_plain(q);
+    if (e == OK) e = query_authorize(q, "sts:AssumeRole", arn);
+    if (e == OK) e = trusted_role(q, arn, &role);
+    if (e == OK && seconds > role.session_s_max)
+        e = query_fail(q, 400, "ValidationError",
+                       "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.");
+    if (e == OK)
+        e = temporary_key_issue(
+            c->txn,
+            &(TemporaryKeySpec){ .account = account_of(arn), .role = &role, .session = session, .seconds = seconds },
+            real_ms(), c->rng, c->arena, &key);
+    if (e != OK) return e;
+    Str *id = arena_new(c->arena, Str);
+    *id = key.id;
+    call_after(c, key_counts, id);
+    query_open(q, "Credentials");
+    query_element(q, "AccessKeyId", key.id);
+    query_element(q, "SecretAccessKey", key.secret);
+    query_element(q, "SessionToken", key.session_token);
+    query_time(q, "Expiration", key.expires_ms);
+    query_close(q, "Credentials");
+    query_open(q, "AssumedRoleUser");
+    query_element(q, "AssumedRoleId", str_format(c->arena, "%.*s:%.*s", PS(role.role_id), PS(session)));
+    query_element(q, "Arn",
+                  str_format(c->arena, "arn:aws:sts::%.*s:assumed-role/%.*s/%.*s", PS(key.account), PS(role.role_name),
+                             PS(session)));
+    query_close(q, "AssumedRoleUser");
+    return OK;
+}
+
+static const QueryAction ACTIONS[] = {
+    { "GetCallerIdentity", get_caller_identity, false },
+    { "AssumeRole", assume_role, false },
+};
+static const Str OTHERS[] = { STR_INIT("AssumeRoleWithSAML"),
+                              STR_INIT("AssumeRoot"),
+                              STR_INIT("AssumeRoleWithWebIdentity"),
+                              STR_INIT("GetAccessKeyInfo"),
+                              STR_INIT("DecodeAuthorizationMessage"),
+                              STR_INIT("GetFederationToken"),
+                              STR_INIT("GetSessionToken"),
+                              STR_INIT("GetWebIdentityToken"),
+                              STR_INIT("GetDelegatedAccessToken") };
+
+const QueryService STS_SERVICE = { .name = "sts",
+                                   .namespace = "https://sts.amazonaws.com/doc/2011-06-15/",
+                                   .actions = ACTIONS,
+                                   .actions_n = sizeof ACTIONS / sizeof *ACTIONS,
+                                   .others = OTHERS,
+                                   .others_n = sizeof OTHERS / sizeof *OTHERS };

@@ -1,0 +1,46 @@
+/* Roles: who may act as one (its trust policy), and what it may do (the policies in it and attached to it).
+ * Kept of an account, whatever the region; read in the caller's transaction. */
+#pragma once
+
+#include "base/list.h"
+#include "generated/identity_records.h"
+#include "identity/policy.h"
+
+/* Where IAM keeps what is an account's. */
+static inline Tenant role_tenant(Str account) {
+    return (Tenant){ account, S("-") };
+}
+/* PREFIX ("AROA", "AIDA", "ANPA") and 17 characters, always the same for this name.
+ * Source: IAM user guide, "Unique identifiers" */
+Str role_unique_id(const char *prefix, Str account, Str name, Arena *arena);
+/* arn:aws:iam::ACCOUNT:role/PATH/NAME */
+Str role_arn(Str account, const RoleRecord *role, Arena *arena);
+/* The role that the ARN names. Errors: ERR_NOT_FOUND: none of this account */
+NODISCARD Err role_of_arn(Txn *txn, Str account, Str arn, Arena *arena, RoleRecord *out);
+/* The IAM documents that say what it may do; none for a role that is not there. Errors: ERR_IO, ERR_CORRUPT */
+NODISCARD Err role_documents(Txn *txn, Str account, Str role_name, Arena *arena, StrList *out);
+
+/* Whether a trust policy is one. Errors: ERR_MALFORMED, ERR_INVALID, ERR_LIMIT; *why says what is wrong */
+enum { ROLE_TRUST_CHARS_MAX = 2048 }; /* Source: IAM quotas */
+NODISCARD Err role_trust_check(Str document, Arena *arena, Str *why);
+
+/* Who wants to act as a role: a service, or a principal of some account. */
+typedef struct {
+    Str service;      /* "credentials.iot.amazonaws.com"; or ptr NULL: */
+    Str arn, account; /* the principal's */
+    const PolicyVar *vars;
+    size_t vars_n;
+} RoleTaker;
+/* Errors: ERR_DENIED; ERR_CORRUPT: a stored policy that is none */
+NODISCARD Err role_trusts(const RoleRecord *role, const RoleTaker *taker, Arena *arena);
+
+/* What rules, authorizers and whoever else carries a role ask: may this service, acting as that role, do this? */
+typedef struct {
+    Str account, role_arn;
+    Str service;          /* that must be trusted: "iot.amazonaws.com" */
+    Str action, resource; /* "sqs:SendMessage", an ARN or "*" */
+    const PolicyVar *vars;
+    size_t vars_n;
+} RoleQuestion;
+/* Errors: ERR_NOT_FOUND: there is no such role in the account; ERR_DENIED; *why says which and what to do */
+NODISCARD Err role_may(Txn *txn, const RoleQuestion *q, Arena *arena, Str *why);
