@@ -1,6 +1,6 @@
-/* Two decisions: the certificate's IoT policies let it have the alias (iot:AssumeRoleWithCertificate), and the role lets
- * the credentials provider have it. What the keys may do is then the role's business.
- * The certificate's record is locked: who revokes it meanwhile and this cannot both succeed without seeing the other. */
+/* Two decisions: the certificate's IoT policies let it have the alias (iot:AssumeRoleWithCertificate), and the role
+ * lets the credentials provider have it. What the keys may do is then the role's business. The certificate's record is
+ * locked: who revokes it meanwhile and this cannot both succeed without seeing the other. */
 #include "services/credentials/credentials.h"
 
 #include "api/timestamp.h"
@@ -122,9 +122,9 @@ Err credentials_handle(Call *c, const ApiRequest *rq, ApiResponse *rs) {
         return refuse(c, 404, str_format(c->arena, "Role alias not found: %.*s", PS(str_sub(alias, 0, 128))), rs);
     if (e == OK) e = role_of_arn(c->txn, c->account, record.role_arn, c->arena, &role);
     if (e == ERR_NOT_FOUND)
-        return refuse(c, 403,
-                      str_format(c->arena, "Access Denied: the alias' role %.*s does not exist here", PS(record.role_arn)),
-                      rs);
+        return refuse(
+            c, 403,
+            str_format(c->arena, "Access Denied: the alias' role %.*s does not exist here", PS(record.role_arn)), rs);
     StrMap vars = session_vars(c, thing);
     PolicyVar trust_vars[3];
     for (size_t i = 0; i < vars.n; i++) trust_vars[i] = (PolicyVar){ vars.items[i].key, &vars.items[i].value, 1 };
@@ -132,8 +132,9 @@ Err credentials_handle(Call *c, const ApiRequest *rq, ApiResponse *rs) {
         e = role_trusts(&role, &(RoleTaker){ .service = SERVICE, .vars = trust_vars, .vars_n = vars.n }, c->arena);
     if (e == ERR_DENIED)
         return refuse(c, 403,
-                      str_format(c->arena, "Access Denied: the trust policy of %.*s does not name "
-                                           "credentials.iot.amazonaws.com",
+                      str_format(c->arena,
+                                 "Access Denied: the trust policy of %.*s does not name "
+                                 "credentials.iot.amazonaws.com",
                                  PS(record.role_arn)),
                       rs);
     return e == OK ? issue(c, &record, &role, thing, rs) : e;

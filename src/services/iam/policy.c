@@ -84,7 +84,8 @@ static Err find(Query *q, const char *action, IamPolicyRecord *out, Str *managed
 static Err tell_roles(Query *q, const IamPolicyRecord *p) {
     RecordScan *scan;
     RoleAttachmentRecord at;
-    Err e = role_attachment_record_scan_by_policy(q->call->txn, iam_tenant(q), policy_arn(q, p), STR_NONE, false, &scan);
+    Err e =
+        role_attachment_record_scan_by_policy(q->call->txn, iam_tenant(q), policy_arn(q, p), STR_NONE, false, &scan);
     if (e != OK) return e;
     while (role_attachment_record_next(scan, q->call->arena, &at)) iam_role_changed(q, at.role_name);
     return record_scan_end(scan);
@@ -107,8 +108,7 @@ Err iam_create_policy(Query *q) {
     if (e == OK) e = query_authorize(q, "iam:CreatePolicy", policy_arn(q, &p));
     if (e == OK) e = iam_document(q, &document);
     if (e == OK) e = query_tags(q, &p.tags);
-    if (e == OK && query_param(q, "Description").ptr)
-        e = query_text(q, "Description", 0, 1000, NULL, &p.description);
+    if (e == OK && query_param(q, "Description").ptr) e = query_text(q, "Description", 0, 1000, NULL, &p.description);
     if (e != OK) return e;
     p.policy_id = role_unique_id("ANPA", c->account, p.policy_name, c->arena);
     e = iam_policy_record_insert(c->txn, iam_tenant(q), &p);
@@ -192,13 +192,13 @@ Err iam_delete_policy(Query *q) {
     Err e = find(q, "iam:DeletePolicy", &p, NULL);
     if (e == OK) e = iam_policy_record_lock(q->call->txn, iam_tenant(q), p.policy_name);
     if (e == OK) e = count_roles(q, policy_arn(q, &p), &roles);
-    if (e == OK && roles)
-        e = query_fail(q, 409, "DeleteConflict", "Cannot delete a policy attached to entities.");
+    if (e == OK && roles) e = query_fail(q, 409, "DeleteConflict", "Cannot delete a policy attached to entities.");
     if (e == OK) e = count_versions(q, &p, &versions);
     if (e == OK && versions > 1)
-        e = query_fail(q, 409, "DeleteConflict",
-                       "This policy has more than one version. Before you delete a policy, you must delete the policy's "
-                       "versions. The default version is deleted with the policy.");
+        e = query_fail(
+            q, 409, "DeleteConflict",
+            "This policy has more than one version. Before you delete a policy, you must delete the policy's "
+            "versions. The default version is deleted with the policy.");
     if (e == OK) e = delete_versions(q, &p);
     return e == OK ? iam_policy_record_delete(q->call->txn, iam_tenant(q), p.policy_name) : e;
 }
@@ -237,10 +237,11 @@ Err iam_create_policy_version(Query *q) {
     if (e == OK) e = iam_document(q, &document);
     if (e == OK) e = count_versions(q, &p, &versions);
     if (e == OK && versions >= VERSIONS_MAX)
-        e = query_fail(q, 409, "LimitExceeded",
-                       "A managed policy can have up to %d versions. Before you create a new version, you must delete an "
-                       "existing version.",
-                       VERSIONS_MAX);
+        e = query_fail(
+            q, 409, "LimitExceeded",
+            "A managed policy can have up to %d versions. Before you create a new version, you must delete an "
+            "existing version.",
+            VERSIONS_MAX);
     if (e != OK) return e;
     p.last_version++;
     p.updated_ms = q->call->now_ms;

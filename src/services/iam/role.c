@@ -52,8 +52,9 @@ Err iam_create_role(Query *q) {
         e = query_number(q, "MaxSessionDuration", SESSION_S_DEFAULT, SESSION_S_MIN, SESSION_S_MAX, &r.session_s_max);
     if (e == OK) e = query_tags(q, &r.tags);
     if (e == OK && query_param(q, "PermissionsBoundary").len)
-        e = query_fail(q, 501, "NotImplemented", "PermissionsBoundary is not implemented by Starling: a role would be "
-                                                 "let do more than its boundary says");
+        e = query_fail(q, 501, "NotImplemented",
+                       "PermissionsBoundary is not implemented by Starling: a role would be "
+                       "let do more than its boundary says");
     if (e != OK) return e;
     r.role_id = role_unique_id("AROA", c->account, r.role_name, c->arena);
     e = role_record_insert(c->txn, iam_tenant(q), &r);
@@ -128,7 +129,8 @@ static Err check_bare(Query *q, const RoleRecord *r) {
     if (e != OK) return e;
     any = role_policy_record_next(scan, c->arena, &inlined);
     e = record_scan_end(scan);
-    return e == OK && any ? query_fail(q, 409, "DeleteConflict", "Cannot delete entity, must delete policies first.") : e;
+    return e == OK && any ? query_fail(q, 409, "DeleteConflict", "Cannot delete entity, must delete policies first.")
+                          : e;
 }
 
 Err iam_delete_role(Query *q) {

@@ -9,8 +9,7 @@ enum { INLINE_CHARS_MAX = 10240, ATTACHED_MAX = 10 }; /* Source: IAM quotas */
 static Err inlined(Query *q, const RoleRecord *role, RolePolicyRecord *out) {
     Str name;
     Err e = query_text(q, "PolicyName", 1, IAM_NAME_MAX, IAM_NAME_CHARS, &name);
-    if (e == OK)
-        e = role_policy_record_get(q->call->txn, iam_tenant(q), role->role_name, name, q->call->arena, out);
+    if (e == OK) e = role_policy_record_get(q->call->txn, iam_tenant(q), role->role_name, name, q->call->arena, out);
     if (e == ERR_NOT_FOUND)
         e = query_fail(q, 404, "NoSuchEntity", "The role policy with name %.*s cannot be found.", PS(name));
     return e;
@@ -113,10 +112,11 @@ static Err check_attachable(Query *q, Str arn) {
                                                   PS(p.path), PS(p.policy_name)));
     if (same) return iam_policy_record_lock(c->txn, iam_tenant(q), p.policy_name);
     if (str_starts(arn, S("arn:aws:iam::aws:")))
-        return query_fail(q, 404, "NoSuchEntity",
-                          "Policy %.*s does not exist or is not attachable. Of the policies that AWS manages Starling has "
-                          "those for AWS IoT; put what the role may do into a policy of your own",
-                          PS(arn));
+        return query_fail(
+            q, 404, "NoSuchEntity",
+            "Policy %.*s does not exist or is not attachable. Of the policies that AWS manages Starling has "
+            "those for AWS IoT; put what the role may do into a policy of your own",
+            PS(arn));
     return query_fail(q, 404, "NoSuchEntity", "Policy %.*s does not exist or is not attachable.", PS(arn));
 }
 
