@@ -9,7 +9,7 @@
 #include "services/env.h"
 #include "services/iot/certificate.h"
 
-enum { PAGE_DEFAULT = 25, PAGE_MAX = 250 };
+static const PageSize CERTIFICATE_PAGE = { 25, 250 }; /* Source: ListOutgoingCertificates */
 #define PENDING S("PENDING")
 #define ACCEPTED S("ACCEPTED")
 #define PENDING_TRANSFER S("PENDING_TRANSFER")
@@ -158,30 +158,25 @@ Err iot_cancel_certificate_transfer(Call *c, const IotCancelCertificateTransferI
 
 Err iot_list_outgoing_certificates(Call *c, const IotListOutgoingCertificatesIn *in,
                                    IotListOutgoingCertificatesOut *out) {
-    size_t most = page_size(in->page_size, PAGE_DEFAULT, PAGE_MAX), n = 0;
-    IotOutgoingCertificate *items = arena_array(c->arena, IotOutgoingCertificate, most);
-    Str filters = in->ascending_order.v ? S("up") : S("down"), after, last = STR_NONE;
+    bool down = !in->ascending_order.v;
     RecordScan *scan;
     CertificateTransferRecord t;
-    Err e = page_begin(c, filters, in->marker, &after);
+    Page page;
+    Err e = page_open(c, down ? S("down") : S("up"), in->marker, in->page_size, CERTIFICATE_PAGE, &page);
     if (e == OK)
-        e = certificate_transfer_record_scan_by_state_of_state(c->txn, call_tenant(c), PENDING, after,
-                                                               !in->ascending_order.v, &scan);
+        e = certificate_transfer_record_scan_by_state_of_state(c->txn, call_tenant(c), PENDING, page.after, down,
+                                                               &scan);
     if (e != OK) return e;
-    while (certificate_transfer_record_next(scan, c->arena, &t)) {
-        if (n == most) {
-            out->next_marker = page_next(c, filters, last);
-            break;
-        }
-        items[n++] = (IotOutgoingCertificate){ .certificate_arn = iot_certificate_arn(c, t.certificate_id),
-                                               .certificate_id = t.certificate_id,
-                                               .transferred_to = t.target,
-                                               .transfer_date = { true, t.transferred_ms },
-                                               .transfer_message = t.message,
-                                               .creation_date = { true, t.created_ms } };
-        if (n == most) last = record_scan_position(scan, c->arena);
-    }
-    out->outgoing_certificates = (IotOutgoingCertificates){ items, n, true };
+    IotOutgoingCertificate *items = arena_array(c->arena, IotOutgoingCertificate, page.most);
+    while (certificate_transfer_record_next(scan, c->arena, &t) && page_take(&page, scan))
+        items[page.n - 1] = (IotOutgoingCertificate){ .certificate_arn = iot_certificate_arn(c, t.certificate_id),
+                                                      .certificate_id = t.certificate_id,
+                                                      .transferred_to = t.target,
+                                                      .transfer_date = { true, t.transferred_ms },
+                                                      .transfer_message = t.message,
+                                                      .creation_date = { true, t.created_ms } };
+    out->outgoing_certificates = (IotOutgoingCertificates){ items, page.n, true };
+    out->next_marker = page.next;
     return record_scan_end(scan);
 }
 
