@@ -9,7 +9,6 @@
 #include "services/env.h"
 #include "services/iot/certificate.h"
 
-static const PageSize CERTIFICATE_PAGE = { 25, 250 }; /* Source: ListOutgoingCertificates */
 #define PENDING S("PENDING")
 #define ACCEPTED S("ACCEPTED")
 #define PENDING_TRANSFER S("PENDING_TRANSFER")
