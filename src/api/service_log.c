@@ -62,6 +62,7 @@ typedef struct {
 
 struct ServiceLog {
     pthread_rwlock_t lock;
+    pthread_mutex_t loading;
     Map accounts;
     ServiceLogWriteFn *write;
     void *ctx;
@@ -72,10 +73,19 @@ struct ServiceLog {
 ServiceLog *service_log_new(ServiceLogWriteFn *write, void *ctx) {
     ServiceLog *log = mem_new(sizeof *log);
     pthread_rwlock_init(&log->lock, NULL);
+    pthread_mutex_init(&log->loading, NULL);
     log->write = write;
     log->ctx = ctx;
     atomic_init(&log->version, 1);
     return log;
+}
+
+void service_log_lock(ServiceLog *log) {
+    pthread_mutex_lock(&log->loading);
+}
+
+void service_log_unlock(ServiceLog *log) {
+    pthread_mutex_unlock(&log->loading);
 }
 
 static void account_free(AccountLog *a) {
@@ -104,6 +114,7 @@ void service_log_free(ServiceLog *log) {
     if (!log) return;
     service_log_clear(log);
     pthread_rwlock_destroy(&log->lock);
+    pthread_mutex_destroy(&log->loading);
     free(log);
 }
 
@@ -199,6 +210,10 @@ void service_log_judge(ServiceLog *log, const LogSubject *subject, LogVerdict *o
 
 bool service_log_current(const ServiceLog *log, const LogVerdict *verdict) {
     return atomic_load_explicit(&log->version, memory_order_acquire) == verdict->version;
+}
+
+const _Atomic uint32_t *service_log_version(const ServiceLog *log) {
+    return &log->version;
 }
 
 bool service_log_any(const ServiceLog *log) {

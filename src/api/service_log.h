@@ -93,6 +93,9 @@ ServiceLog *service_log_new(ServiceLogWriteFn *write, void *ctx);
 void service_log_free(ServiceLog *log); /* accepts NULL */
 /* settings NULL: silent; everything is copied */
 void service_log_set(ServiceLog *log, Str account, const LogSettings *settings);
+/* Held by whoever reads settings from elsewhere and sets them, so that of two the newer one comes last. */
+void service_log_lock(ServiceLog *log);
+void service_log_unlock(ServiceLog *log);
 void service_log_clear(ServiceLog *log); /* all accounts silent */
 
 /* Whom an entry is about. */
@@ -111,6 +114,8 @@ typedef struct {
 void service_log_judge(ServiceLog *log, const LogSubject *subject, LogVerdict *out);
 /* Whether a verdict still stands. */
 bool service_log_current(const ServiceLog *log, const LogVerdict *verdict);
+/* What a verdict is stamped with, for who asks often. */
+const _Atomic uint32_t *service_log_version(const ServiceLog *log);
 /* Whether any account logs anything: where this is false nobody need judge. */
 bool service_log_any(const ServiceLog *log);
 static inline bool log_verdict_has(const LogVerdict *v, ServiceEvent event, LogLevel level) {

@@ -47,6 +47,11 @@ void log_line(const Log *log, LogLevel level, const char *format, ...) {
     write_or_lose(log, line, n);
 }
 
+void log_raw(const Log *log, Str line) {
+    if (log->also) log->also(log->also_ctx, line);
+    write_or_lose(log, (const char *)line.ptr, line.len);
+}
+
 Err log_level_parse(Str name, LogLevel *out) {
     for (int i = 0; i < 4; i++)
         if (str_eq_nocase(name, str_c(NAMES[i]))) {

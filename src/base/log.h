@@ -18,4 +18,6 @@ typedef struct {
 
 /* Shape: "2026-01-02T03:04:05.678Z LEVEL " + the formatted rest. Control characters in it become '?'. */
 void log_line(const Log *log, LogLevel level, const char *format, ...) PRINTF_LIKE(3, 4);
+/* A line that somebody else made, with its line break: whatever `least` is, as it stands. */
+void log_raw(const Log *log, Str line);
 NODISCARD Err log_level_parse(Str name, LogLevel *out); /* "debug" .. "error" */

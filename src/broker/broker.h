@@ -4,6 +4,7 @@
 #pragma once
 
 #include "api/call.h"
+#include "api/service_log.h"
 #include "broker/limits.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -21,7 +22,7 @@ typedef struct {
     TopicRequestFn *run;
 } TopicService;
 
-/* An event for the service log (reference: CloudWatch log entries of AWS IoT). */
+/* An event for a line of the server's own log. */
 typedef struct {
     LogLevel level;
     const char *event; /* "Connect", "Publish-In" … */
@@ -42,7 +43,8 @@ typedef struct {
     RuleHook rules;
     void (*on_event)(void *ctx, const BrokerEvent *event); /* NULL: nobody listens; any thread */
     void *on_event_ctx;
-    uint64_t random_seed; /* 0: the system's */
+    ServiceLog *service_log; /* NULL: none */
+    uint64_t random_seed;    /* 0: the system's */
 } BrokerOptions;
 
 Broker *broker_new(const BrokerOptions *options, Reactor **reactors, size_t n);

@@ -95,6 +95,7 @@ void client_bind(Client *c) {
     bind_policies(c);
     bind_enrichment(c);
     for (int i = 0; i < c->topics_n; i++) c->topics[i].len = 0; /* decided for another principal */
+    c->verdict.version = 0;                                     /* it may be in other groups now */
 }
 
 bool client_may(Client *c, const char *action, const char *kind, Str resource, const PolicyVar *extra, size_t n) {
@@ -112,10 +113,37 @@ bool client_may(Client *c, const char *action, const char *kind, Str resource, c
     return ok;
 }
 
-void client_event(Client *c, LogLevel level, const char *event, bool success, Str topic, const char *reason) {
+/* ------------------------------------------------------------------------------------------------ what is logged */
+
+void client_judge(Client *c) {
+    const PrincipalThing *thing = connection_thing(c->principal, c->client_id);
+    const LogSubject subject = { .account = c->space->account,
+                                 .client_id = c->client_id,
+                                 .principal_id = c->principal->id,
+                                 .source_ip = c->source_ip,
+                                 .groups = thing ? thing->groups : NULL,
+                                 .groups_n = thing ? thing->groups_n : 0 };
+    service_log_judge(c->broker->o.service_log, &subject, &c->verdict);
+}
+
+void client_tell(Client *c, const LogEntry *entry) {
+    LogEntry e = *entry;
+    if (e.level == LOG_DEBUG && e.event != SERVICE_EVENT_PING) e.level = e.success ? LOG_INFO : LOG_ERROR;
+    if (!client_logs(c, e.event, e.level)) return;
+    e.now_ms = clock_ms(c->broker->o.clock);
+    e.account = c->space->account;
+    e.protocol = S("MQTT");
+    e.client_id = c->client_id;
+    e.principal_id = c->principal->id;
+    e.source_ip = c->source_ip;
+    e.source_port = ntohs(c->conn->peer.sin6_port);
+    service_log_write(c->broker->o.service_log, &e);
+}
+
+void client_line(Client *c, LogLevel own, const char *event, bool success, Str topic, const char *reason) {
     const BrokerOptions *o = &c->broker->o;
     if (!o->on_event) return;
-    BrokerEvent e = { .level = level,
+    BrokerEvent e = { .level = own,
                       .event = event,
                       .success = success,
                       .account = c->space->account,
@@ -127,12 +155,27 @@ void client_event(Client *c, LogLevel level, const char *event, bool success, St
     o->on_event(o->on_event_ctx, &e);
 }
 
+void client_event(Client *c, LogLevel own, const LogEntry *e) {
+    Str why = e->details.ptr ? e->details : e->reason; /* literals all: they end with a zero */
+    client_line(c, own, (const char *)service_event_name(e->event).ptr, e->success, e->topic, (const char *)why.ptr);
+    client_tell(c, e);
+}
+
 /* ------------------------------------------------------------------------------------------------ input */
 
 static bool ping(Client *c, Str body) {
     if (body.len) return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_MALFORMED_PACKET, "PINGREQ has a body");
     uint8_t out[MQTT_PING_BYTES];
     client_put(c, out, (size_t)(mqtt_write_pingresp(out) - out));
+    if (client_logs(c, SERVICE_EVENT_PING, LOG_DEBUG)) {
+        int64_t now = clock_ms(c->broker->o.clock); /* asked and answered within one turn */
+        client_tell(c, &(LogEntry){ .event = SERVICE_EVENT_PING,
+                                    .success = true,
+                                    .more = { { .name = "requestTimestamp", .number = now },
+                                              { .name = "responseTimestamp", .number = now },
+                                              { .name = "latency" } },
+                                    .more_n = 3 });
+    }
     return true;
 }
 

@@ -71,8 +71,9 @@ struct Client {
     MqttConnack *connack; /* while connecting */
     int64_t rate_s;       /* --aws-quotas: the second that is being counted */
     uint32_t rate_n;
-    uint32_t owed; /* what the store or a service was asked and has not done, but for what a PUBACK waits for */
-    bool held;     /* input is paused: too much is unacknowledged or owed */
+    uint32_t owed;      /* what the store or a service was asked and has not done, but for what a PUBACK waits for */
+    bool held;          /* input is paused: too much is unacknowledged or owed */
+    LogVerdict verdict; /* on what the service log tells of it */
 };
 
 static inline void client_retain(Client *c) {
@@ -160,4 +161,18 @@ void relay_departed(Shard *shard, const Session *s);
 void departures_free(Shard *shard);
 void topic_request(Shard *shard, const TopicService *service, Message *m, const Principal *who, Str source_ip);
 
-void client_event(Client *c, LogLevel level, const char *event, bool success, Str topic, const char *reason);
+/* An entry of the service log about this connection, where it is asked for: of the entry, event, success, topic,
+ * reason, details and more are given, a level where it is neither INFO nor ERROR. */
+void client_tell(Client *c, const LogEntry *entry);
+/* The same, and a line of the server's own log. */
+void client_event(Client *c, LogLevel own, const LogEntry *entry);
+/* Only that line. */
+void client_line(Client *c, LogLevel own, const char *event, bool success, Str topic, const char *reason);
+void client_judge(Client *c);
+/* Cheap, for what comes with every message. */
+static inline bool client_logs(Client *c, ServiceEvent event, LogLevel level) {
+    const _Atomic uint32_t *version = c->broker->log_version;
+    if (!version) return false;
+    if (atomic_load_explicit(version, memory_order_relaxed) != c->verdict.version) client_judge(c);
+    return log_verdict_has(&c->verdict, event, level);
+}

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "broker/client.h"
+#include "identity/connection_vars.h"
 
 /* CONNECT: check the packet, ask the policies, take the session, answer. What must wait (a session on another
  * reactor, a record to be synced) goes on in a later turn; until then the connection's input is paused. */
@@ -26,7 +27,10 @@ static bool refuse(Client *c, LeaveReason why, uint8_t reason, const char *detai
     }
     connack(c, false, reason, &props);
     atomic_fetch_add_explicit(&c->broker->counters.connect_refused, 1, memory_order_relaxed);
-    client_event(c, LOG_ERROR, "Connect", false, STR_NONE, details);
+    client_event(c, LOG_ERROR,
+                 &(LogEntry){ .event = SERVICE_EVENT_CONNECT,
+                              .reason = why == LEAVE_AUTH_ERROR ? S("AUTHORIZATION_FAILURE") : str_c(leave_name(why)),
+                              .details = str_c(details) });
     return client_leave(c, why, 0, details);
 }
 
@@ -159,6 +163,16 @@ static void keep_will(Client *c, const MqttConnect *in) {
 
 /* ------------------------------------------------------------------------------------------------ the session */
 
+static void tell_connect(Client *c) {
+    const PrincipalThing *thing = connection_thing(c->principal, c->client_id);
+    LogEntry e = { .event = SERVICE_EVENT_CONNECT, .success = true };
+    if (thing) e.more[e.more_n++] = (LogField){ .name = "thingName", .text = thing->name };
+    e.more[e.more_n++] = (LogField){ .name = "keepAliveDuration", .number = c->keepalive_s };
+    e.more[e.more_n++] = (LogField){ .name = "sessionExpiry", .number = c->session_expiry_s };
+    e.more[e.more_n++] = (LogField){ .name = "cleanSession", .number = c->clean, .form = LOG_FIELD_BOOL };
+    client_event(c, LOG_INFO, &e);
+}
+
 static void live(Client *c, bool present) {
     MqttProps *answer = &c->connack->props;
     c->state = CLIENT_LIVE;
@@ -168,7 +182,7 @@ static void live(Client *c, bool present) {
     c->last_ms = c->shard->reactor->now_ms;
     timer_arm(c->conn->reactor, &c->conn->timer, c->last_ms + (int64_t)c->keepalive_s * 1500);
     atomic_fetch_add_explicit(&c->broker->counters.connects, 1, memory_order_relaxed);
-    client_event(c, LOG_INFO, "Connect", true, STR_NONE, NULL);
+    tell_connect(c);
     presence_connected(c);
     client_unbind(c);
     session_pump(c->shard, c->session);

@@ -35,6 +35,7 @@ static void before_flush(Reactor *r) {
 Broker *broker_new(const BrokerOptions *options, Reactor **reactors, size_t n) {
     Broker *b = mem_new(sizeof *b);
     b->o = *options;
+    if (options->service_log) b->log_version = service_log_version(options->service_log);
     b->shards_n = n < SHARDS_MAX ? n : SHARDS_MAX;
     pthread_mutex_init(&b->spaces_lock, NULL);
     for (size_t i = 0; i < b->shards_n; i++) {

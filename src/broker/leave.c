@@ -127,6 +127,17 @@ static void leave_will(Client *c) {
 
 /* ------------------------------------------------------------------------------------------------ the end */
 
+static void tell_disconnect(Client *c, LeaveReason why, const char *details) {
+    bool orderly = why == LEAVE_CLIENT;
+    LogEntry e = { .event = SERVICE_EVENT_DISCONNECT,
+                   .success = orderly,
+                   .more = { { .name = "disconnectReason", .text = str_c(leave_name(why)) } },
+                   .more_n = 1 };
+    if (!orderly) e.reason = str_c(leave_name(why));
+    if (!orderly && details) e.details = str_c(details);
+    client_event(c, orderly ? LOG_INFO : LOG_ERROR, &e);
+}
+
 bool client_leave(Client *c, LeaveReason why, uint8_t reason, const char *details) {
     if (c->state == CLIENT_GONE) return false;
     bool was_live = c->state == CLIENT_LIVE;
@@ -139,8 +150,11 @@ bool client_leave(Client *c, LeaveReason why, uint8_t reason, const char *detail
         conn_put(c->conn, frame, ws_close_frame(frame, WS_CLOSE_NORMAL));
     }
     client_delist(c);
-    client_event(c, why == LEAVE_CLIENT ? LOG_INFO : LOG_ERROR, was_live ? "Disconnect" : "Connection",
-                 why == LEAVE_CLIENT, STR_NONE, details ? details : leave_name(why));
+    if (was_live)
+        tell_disconnect(c, why, details);
+    else
+        client_line(c, why == LEAVE_CLIENT ? LOG_INFO : LOG_ERROR, "Connection", why == LEAVE_CLIENT, STR_NONE,
+                    details ? details : leave_name(why));
     if (s && s->client == c) {
         s->disconnect_reason = leave_name(why);
         s->expiry_s = c->session_expiry_s; /* DISCONNECT may have changed it */

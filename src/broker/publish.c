@@ -93,7 +93,11 @@ static void await(Client *c, AckWait *wait) {
 
 /* What is wrong with one PUBLISH: MQTT 5 says it in the PUBACK, where there is one. */
 static bool refuse(Client *c, const MqttPublish *p, LeaveReason why, uint8_t reason, const char *details) {
-    client_event(c, LOG_ERROR, "Publish-In", false, p->topic, details);
+    client_event(c, LOG_ERROR,
+                 &(LogEntry){ .event = SERVICE_EVENT_PUBLISH_IN,
+                              .topic = p->topic,
+                              .reason = why == LEAVE_AUTH_ERROR ? S("AUTHORIZATION_FAILURE") : str_c(leave_name(why)),
+                              .details = str_c(details) });
     if (c->version == MQTT_5 && p->qos == 1 && why != LEAVE_CLIENT_ERROR) {
         acknowledge(c, p->packet_id, reason, NULL);
         return true;
@@ -245,6 +249,14 @@ static void set_expiry(Client *c, Message *m, uint32_t seconds) {
     m->expires_ms = clock_ms(c->broker->o.clock) + (int64_t)seconds * 1000;
 }
 
+static void tell_publish(Client *c, const MqttPublish *p) {
+    client_tell(c, &(LogEntry){ .event = SERVICE_EVENT_PUBLISH_IN,
+                                .success = true,
+                                .topic = p->topic,
+                                .more = { { .name = "retain", .text = S("True") } },
+                                .more_n = p->retain ? 1 : 0 });
+}
+
 /* Behind what the client sent. In the turn's memory. */
 static Str enriched(const Client *c, Str props) {
     size_t len = props.len + c->added_props.len, have;
@@ -277,6 +289,7 @@ static bool go(Client *c, const MqttPublish *p, TopicSlot *slot, Str props, uint
         *f = (Form){ frame, frame_len, p->qos ? mqtt_publish_id_at(c->version, p) : 0 };
     }
     shard->published_in++;
+    if (client_logs(c, SERVICE_EVENT_PUBLISH_IN, LOG_INFO)) tell_publish(c, p);
     if (p->retain) store_retain(shard, &m);
     if (slot->route->service) topic_request(shard, slot->route->service, &m, c->principal, c->source_ip);
     publish_route(shard, &m, slot->route);
@@ -340,7 +353,7 @@ static bool over_rate(Client *c) {
 
 static bool discard(Client *c, const MqttFrame *f) {
     MqttPublish p;
-    client_event(c, LOG_WARN, "Publish-In", false, STR_NONE, "THROTTLED");
+    client_event(c, LOG_WARN, &(LogEntry){ .event = SERVICE_EVENT_PUBLISH_IN, .reason = S("THROTTLED") });
     atomic_fetch_add_explicit(&c->broker->counters.throttled, 1, memory_order_relaxed);
     if (c->version != MQTT_5 || mqtt_parse_publish(c->version, mqtt_flags(f->header), f->body, &p) != OK || p.qos != 1)
         return true;

@@ -131,8 +131,30 @@ static void transmit(Shard *shard, Session *s, Message *m, uint8_t qos, uint16_t
         if (id) session_acked(shard, s, id);
         return;
     }
+    if (client_logs(c, SERVICE_EVENT_PUBLISH_OUT, LOG_INFO)) /* before: putting may end the connection */
+        client_tell(c, &(LogEntry){ .event = SERVICE_EVENT_PUBLISH_OUT, .success = true, .topic = m->topic });
     client_put_message(c, f, id, bits, last);
     shard->delivered++;
+}
+
+/* Seldom beside the write that it tells of. */
+static void tell_queued(const Broker *b, const Session *s, const Message *m) {
+    if (!b->o.service_log || !service_log_any(b->o.service_log)) return;
+    const LogSubject subject = { .account = s->space->account,
+                                 .client_id = s->client_id,
+                                 .principal_id = s->principal_id };
+    service_log_tell(b->o.service_log, &subject,
+                     &(LogEntry){ .event = SERVICE_EVENT_QUEUED,
+                                  .level = LOG_INFO,
+                                  .success = true,
+                                  .now_ms = clock_ms(b->o.clock),
+                                  .account = s->space->account,
+                                  .protocol = S("MQTT"),
+                                  .topic = m->topic,
+                                  .client_id = s->client_id,
+                                  .principal_id = s->principal_id.len ? s->principal_id : STR_NONE,
+                                  .more = { { .name = "qos", .text = S("1") } },
+                                  .more_n = 1 });
 }
 
 static void deliver_qos1(Shard *shard, Session *s, Message *m, bool retain, bool last) {
@@ -149,6 +171,7 @@ static void deliver_qos1(Shard *shard, Session *s, Message *m, bool retain, bool
             store_message_forget(entry.op);
             s->backlog = s->client != NULL;
             count(&shard->broker->counters.queued);
+            tell_queued(shard->broker, s, m);
         } else {
             waiting_add(shard, s, m, retain);
         }

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "base/json.h"
 #include "broker/client.h"
 
 /* SUBSCRIBE: each filter is judged by itself; what was granted is in the tree before the SUBACK leaves, and in the
@@ -160,6 +161,39 @@ static uint8_t judge(Client *c, const MqttSubscription *want, Answer *a, bool *d
     return add(c, want, &f, a);
 }
 
+/* Over MQTT 5 one entry tells of all filters, see tell_packet. */
+static void tell_filter(Client *c, Str filter, bool denied) {
+    LogEntry e = { .event = SERVICE_EVENT_SUBSCRIBE,
+                   .success = !denied,
+                   .topic = filter,
+                   .reason = denied ? S("AUTHORIZATION_FAILURE") : STR_NONE };
+    if (c->version == MQTT_5)
+        client_line(c, denied ? LOG_ERROR : LOG_INFO, "Subscribe", !denied, filter, (const char *)e.reason.ptr);
+    else
+        client_event(c, denied ? LOG_ERROR : LOG_INFO, &e);
+}
+
+/* Source: AWS IoT developer guide, "Subscribe log entry" */
+static void tell_packet(Client *c, Str filters, const uint8_t *codes) {
+    LogEntry e = { .event = SERVICE_EVENT_SUBSCRIBE, .success = true };
+    MqttSubscription want;
+    if (c->version != MQTT_5 || !(client_logs(c, e.event, LOG_INFO) || client_logs(c, e.event, LOG_ERROR))) return;
+    Arena arena = { 0 };
+    yyjson_mut_doc *doc = json_doc(&arena);
+    yyjson_mut_val *list = yyjson_mut_arr(doc);
+    for (Str rest = filters; mqtt_subscribe_next(&rest, &want); codes++) {
+        yyjson_mut_val *o = yyjson_mut_arr_add_obj(doc, list);
+        json_add_str(doc, o, S("topicName"), want.filter);
+        yyjson_mut_obj_add_uint(doc, o, "reasonCode", *codes);
+        if (*codes >= MQTT_UNSPECIFIED_ERROR) e.success = false;
+        if (*codes == MQTT_NOT_AUTHORIZED) e.reason = S("AUTHORIZATION_FAILURE");
+    }
+    e.more[e.more_n++] =
+        (LogField){ .name = "subscriptions", .text = json_write_mut(&arena, list), .form = LOG_FIELD_JSON };
+    client_tell(c, &e);
+    arena_free(&arena);
+}
+
 bool client_subscribe(Client *c, Str body) {
     MqttSubscribe in;
     Err e = mqtt_parse_subscribe(c->version, body, &in);
@@ -179,13 +213,13 @@ bool client_subscribe(Client *c, Str body) {
             return client_leave(c, LEAVE_CLIENT_ERROR, MQTT_QOS_NOT_SUPPORTED, "QoS 2 is not supported");
         }
         a->codes[a->n++] = judge(c, &want, a, &denied);
-        client_event(c, denied ? LOG_ERROR : LOG_INFO, "Subscribe", !denied, want.filter,
-                     denied ? "AUTHORIZATION_FAILURE" : NULL);
+        tell_filter(c, want.filter, denied);
         if (denied && c->version == MQTT_3_1_1) { /* Source: reference 01 section 9; SDK issue 125 */
             answer_free(a);
             return client_leave(c, LEAVE_AUTH_ERROR, 0, "AUTHORIZATION_FAILURE");
         }
     }
+    tell_packet(c, in.filters, a->codes);
     return finish(c, a);
 }
 
@@ -222,6 +256,6 @@ bool client_unsubscribe(Client *c, Str body) {
         a->codes[a->n++] = !ok ? MQTT_TOPIC_FILTER_INVALID : there ? MQTT_SUCCESS : MQTT_NO_SUBSCRIPTION_EXISTED;
         if (there) a->changed[a->changed_n++] = str_dup(&a->arena, filter);
     }
-    client_event(c, LOG_INFO, "Unsubscribe", true, STR_NONE, NULL);
+    client_event(c, LOG_INFO, &(LogEntry){ .event = SERVICE_EVENT_UNSUBSCRIBE, .success = true });
     return finish(c, a);
 }

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "gateway/custom_auth.h"
+#include "gateway/entries.h"
 #include "gateway/internal.h"
 
 /* One request at a time: its memory is the parser's until the answer is written, then the next is taken from what
@@ -151,6 +152,7 @@ static void upgrade(Link *l, const HttpRequest *rq) {
         upgrade_refused(l, e == ERR_NOT_IMPLEMENTED ? 426 : 400, "InvalidRequestException",
                         S("a WebSocket handshake of version 13 with the subprotocol mqtt is expected"));
     } else if (upgrade_principal(l, rq, &arena, &p, &fault) != OK) {
+        entries_bad_signature(l, &fault);
         upgrade_refused(l, fault.status, fault.code, fault.message);
     } else {
         l->call = NULL;

@@ -3,6 +3,7 @@
 #include "api/error.h"
 #include "api/resource_tag.h"
 #include "gateway/custom_auth.h"
+#include "gateway/entries.h"
 #include "gateway/internal.h"
 #include "gateway/reached.h"
 #include "generated/resources.h"
@@ -51,6 +52,7 @@ static void respond(HttpCall *h) {
     Link *l = h->link;
     const ApiError *error = h->response.status >= 400 ? h->call.failure.error : NULL;
     reached_note(l->gateway->o.reached, h->call.op, error, &h->request);
+    entries_call(l, &h->call, h->in, h->response.status);
     if (!l->gone) http_answer(l, &h->response, h->head);
     call_free(h);
     link_release(l);
@@ -115,6 +117,7 @@ static const QueryService *query_service(Str signing) {
 /* An authentication failure in the shape of the service that was meant. */
 static Err not_authenticated(HttpCall *h, const SigV4Fault *f, Str service) {
     atomic_fetch_add(&h->link->gateway->counters.not_authenticated, 1);
+    entries_bad_signature(h->link, f);
     h->call.traced = str_eq(service, S("iotdata")) || str_eq(service, S("iotdevicegateway"));
     const QueryService *query = query_service(service);
     if (query) {

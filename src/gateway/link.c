@@ -1,4 +1,4 @@
-#include "gateway/internal.h"
+#include "gateway/entries.h"
 
 #include <stdlib.h>
 
@@ -59,6 +59,7 @@ static void refuse(Link *l, const DirectoryAnswer *a) {
     atomic_fetch_add(&l->gateway->counters.not_authenticated, 1);
     log_line(l->gateway->o.log, LOG_WARN, "event=Connection.AuthNError reason=%s certificate=%s ip=%.*s",
              a->reason ? a->reason : err_name(a->error), l->fingerprint, PS(conn_address(&l->conn->peer, ip)));
+    entries_not_let_in(l, S("AWS_X509"), str_c(a->reason ? a->reason : err_name(a->error)), STR_NONE);
     tls_forget(l->conn);
     bool pending = a->status && strcmp(a->status, "PENDING_ACTIVATION") == 0;
     l->certificate = a->error == ERR_NOT_FOUND || pending ? LINK_CERTIFICATE_FIRST_SEEN : LINK_CERTIFICATE_REFUSED;

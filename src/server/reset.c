@@ -67,6 +67,7 @@ Err server_reset(Server *s) {
     Err e = empty_store(s->env.store);
     directory_all_changed(s->env.directory);
     rules_reset(s->env.rules);
+    service_log_clear(s->env.service_log);
     wait_for_workers(s);
     return e;
 }

@@ -13,6 +13,7 @@
 #include "rules/rules.h"
 #include "server/rules.h"
 #include "server/upkeep.h"
+#include "services/iot/logging_load.h"
 #include "services/lambda/lambda.h"
 #include "services/shadow/topic.h"
 
@@ -58,6 +59,15 @@ static void on_function_line(void *ctx, LogLevel level, Str account, Str functio
     Server *s = ctx;
     log_line(&s->log, level, "event=Function account=%.*s function=%.*s request=%.*s line=\"%.*s\"", PS(account),
              PS(function), PS(request_id), PS(text));
+}
+
+/* Entries of the service log go where the server's own lines go. What `starling logs` keeps is the operator's, so
+ * others' entries are not in it. */
+static void service_log_line(void *ctx, Str account, Str line) {
+    Server *s = ctx;
+    Log log = s->log;
+    if (!str_eq(account, s->env.account)) log.also = NULL;
+    log_raw(&log, line);
 }
 
 enum { LOG_BYTES_KEPT = 1 << 20 }; /* some thousand lines */
@@ -163,6 +173,7 @@ static void open_reactors(Server *s) {
 static Err load_own_account(Server *s, Str account) {
     Err e = broker_load_account(s->env.broker, account);
     if (e == OK) e = lambda_load_account(s->lambda, account);
+    if (e == OK) e = logging_load(&s->env, account);
     return e == OK ? rules_load_account(s->env.rules, account) : e;
 }
 
@@ -207,7 +218,8 @@ static Err open_broker(Server *s) {
                          .services_n = sizeof TOPIC_SERVICES / sizeof *TOPIC_SERVICES,
                          .rules = rules_hook(s->env.rules),
                          .on_event = on_event,
-                         .on_event_ctx = s };
+                         .on_event_ctx = s,
+                         .service_log = s->env.service_log };
     s->env.broker = broker_new(&bo, s->reactors, s->reactors_n);
     connect_rules(s);
     return load_accounts(s);
@@ -277,6 +289,7 @@ Err server_open(Server *s, const Settings *settings, Str *why) {
     s->admin.logs = newest_logs;
     s->admin.figures = server_figures;
     s->env.clock = &s->clock;
+    s->env.service_log = service_log_new(service_log_line, s);
     s->env.account = str_c(settings->account);
     s->env.region = str_c(settings->region);
     s->env.data_dir = str_c(settings->data);
@@ -339,6 +352,7 @@ static void free_parts(Server *s) {
     issuer_close(s->env.issuer);
     tls_server_free(s->tls);
     store_close(s->env.store);
+    service_log_free(s->env.service_log);
     log_ring_free(s->log_lines);
     arena_free(&s->arena);
 }

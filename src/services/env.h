@@ -6,13 +6,14 @@
 
 typedef struct Store Store;
 typedef struct Workers Workers;
-typedef struct Directory Directory; /* identity/directory.h */
-typedef struct KeyRing KeyRing;     /* identity/key_ring.h */
-typedef struct Issuer Issuer;       /* identity/issuer.h: the server's CAs */
-typedef struct Broker Broker;       /* broker/broker.h */
-typedef struct Functions Functions; /* api/function.h */
-typedef struct Lambda Lambda;       /* services/lambda/lambda.h */
-typedef struct Rules Rules;         /* rules/rules.h */
+typedef struct Directory Directory;   /* identity/directory.h */
+typedef struct KeyRing KeyRing;       /* identity/key_ring.h */
+typedef struct Issuer Issuer;         /* identity/issuer.h: the server's CAs */
+typedef struct ServiceLog ServiceLog; /* api/service_log.h */
+typedef struct Broker Broker;         /* broker/broker.h */
+typedef struct Functions Functions;   /* api/function.h */
+typedef struct Lambda Lambda;         /* services/lambda/lambda.h */
+typedef struct Rules Rules;           /* rules/rules.h */
 
 typedef struct Env {
     Store *store;
@@ -23,6 +24,7 @@ typedef struct Env {
     KeyRing *keys;
     Issuer *issuer;
     Broker *broker;
+    ServiceLog *service_log;
     Functions *functions; /* who calls code that AWS would run in Lambda; NULL: in tests without it */
     Lambda *lambda;       /* what its own API is about */
     Rules *rules;         /* NULL: in tests without it */

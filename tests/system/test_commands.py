@@ -9,6 +9,7 @@ import sys
 import botocore.exceptions
 import pytest
 from conftest import arn
+from support.mqtt import wait_until
 from support.server import ACCOUNT, BINARY, REGION
 
 
@@ -115,6 +116,20 @@ def test_status(starling, server):
 def test_the_newest_log_lines_are_those_of_standard_error(starling, server):
     lines = starling("logs").splitlines()
     assert lines and set(lines) <= set(server.log().splitlines())
+
+
+def test_the_entries_of_a_log_group_are_lines_of_json(starling, server, name):
+    iot = server.client("iot")
+    iot.set_v2_logging_options(roleArn=f"arn:aws:iam::{ACCOUNT}:role/logs", defaultLogLevel="INFO",
+                               disableAllLogs=False)
+    server.client("iot-data").publish(topic=name, payload=b"x", qos=1)
+    iot.set_v2_logging_options(defaultLogLevel="DISABLED", disableAllLogs=True)
+
+    def told():
+        entries = [json.loads(line) for line in starling("logs", "--group", "AWSIotLogsV2").splitlines()]
+        return [entry["eventType"] for entry in entries if entry.get("topicName") == name]
+    assert wait_until(told) == ["Publish-In"]
+    assert starling("logs", "--group", "none") == ""
 
 
 def test_status_shows_figures(starling):

@@ -1,5 +1,7 @@
 #include "services/shadow/topic.h"
 
+#include "identity/principal.h"
+#include "services/env.h"
 #include "services/publish.h"
 #include "services/shadow/shadow.h"
 
@@ -59,6 +61,40 @@ static Err delete (Call *c, ShadowKey key, Str payload, ShadowFault *fault) {
     return e == OK ? shadow_call_delete(c, key, token, &accepted, fault) : e;
 }
 
+typedef struct {
+    LogSubject subject;
+    LogEntry entry;
+} Told;
+
+static void tell_now(Env *env, void *arg) {
+    const Told *t = arg;
+    service_log_tell(env->service_log, &t->subject, &t->entry);
+}
+
+/* fault: why it was refused; NULL: it was not */
+static void tell(Call *c, const ShadowTopic *t, Str topic, const ShadowFault *fault) {
+    static const ServiceEvent events[] = { SERVICE_EVENT_GET_THING_SHADOW, SERVICE_EVENT_UPDATE_THING_SHADOW,
+                                           SERVICE_EVENT_DELETE_THING_SHADOW };
+    if (!c->env || !c->env->service_log || !service_log_any(c->env->service_log)) return;
+    Told *x = arena_new(c->arena, Told);
+    Str principal = c->principal ? c->principal->id : STR_NONE;
+    x->subject = (LogSubject){ .account = c->account, .principal_id = principal, .source_ip = c->source_ip };
+    x->entry = (LogEntry){ .event = events[t->verb],
+                           .level = fault ? LOG_ERROR : LOG_INFO,
+                           .success = !fault,
+                           .now_ms = c->now_ms,
+                           .trace_id = c->request_id,
+                           .account = c->account,
+                           .protocol = S("MQTT"),
+                           .topic = topic,
+                           .principal_id = principal,
+                           .source_ip = c->source_ip,
+                           .more = { { .name = "deviceShadowName", .text = t->name.len ? t->name : t->thing } },
+                           .more_n = 1 };
+    if (fault) x->entry.reason = fault->message;
+    call_after(c, tell_now, x);
+}
+
 Err shadow_topic_run(Call *c, Str topic, Str payload) {
     static const struct {
         Err (*run)(Call *, ShadowKey, Str, ShadowFault *);
@@ -69,11 +105,13 @@ Err shadow_topic_run(Call *c, Str topic, Str payload) {
     ShadowKey key = { t.thing, t.name };
     ShadowFault fault = { 0 };
     Err e = verbs[t.verb].run(c, key, payload, &fault);
+    if (e == OK) tell(c, &t, topic, NULL);
     if (e == OK || e == ERR_CONFLICT || e == ERR_AGAIN) return e;
     if (e != ERR_INVALID) {
         fault.code = 500;
         fault.message = S("Internal service failure");
     }
+    tell(c, &t, topic, &fault);
     publish_after(c, shadow_topic(c, key, verbs[t.verb].rejected), shadow_rejected(&fault, c->now_ms / 1000, c->arena));
     return OK;
 }
