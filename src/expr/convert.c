@@ -98,6 +98,11 @@ static ExprValue boolean_to_decimal(ExprRun *run, const ExprValue *v) {
     return expr_decimal(d, run->whole_is_int);
 }
 
+/* "A Decimal with no decimal point" */
+static ExprValue int_to_decimal(ExprRun *run, const ExprValue *v) {
+    return expr_decimal(decimal_from_int(v->i), run->whole_is_int);
+}
+
 static ExprValue boolean_to_int(ExprRun *run, const ExprValue *v) {
     (void)run;
     return expr_int(v->boolean);
@@ -125,7 +130,7 @@ static Converter *const CAST[EXPR_TYPES][EXPR_TARGETS] = {
     [EXPR_UNDEFINED] = { nothing, nothing, nothing, nothing },
     [EXPR_NULL] = { nothing, nothing, nothing, nothing },
     [EXPR_BOOLEAN] = { boolean_to_decimal, boolean_to_int, itself, boolean_to_text },
-    [EXPR_INT] = { itself, itself, number_to_boolean, number_to_text },
+    [EXPR_INT] = { int_to_decimal, itself, number_to_boolean, number_to_text },
     [EXPR_DECIMAL] = { itself, decimal_floored, number_to_boolean, number_to_text },
     [EXPR_STRING] = { text_to_decimal, text_floored, text_to_boolean, itself },
     [EXPR_ARRAY] = { nothing, nothing, nothing, collection_to_text },

@@ -7,6 +7,7 @@
 
 void expr_note(ExprRun *run, const ExprNode *node) {
     ExprNotes *notes = run->notes;
+    if (!notes) return;
     Str why = notes->pending;
     notes->made++;
     notes->pending = STR_NONE;

@@ -77,7 +77,10 @@ ExprToken expr_lex(Str t, size_t at) {
         } else if (c == '\'' || c == '"') {
             token.type = EXPR_QUOTED;
             end = quoted_end(t, at);
-            if (!end) token.bad = "a quote that is never closed";
+            if (!end) {
+                token.bad = "a quote that is never closed";
+                end = t.len;
+            }
         } else {
             token.type = EXPR_SYMBOL;
             end = symbol_end(t, at);

@@ -27,9 +27,9 @@ static const ExprOperator OPERATORS[] = {
     { .spelled = STR_INIT("-"), .level = 7, .apply = expr_apply_negate, .prefix = true },
 };
 
-static const ExprFns *const FUNCTIONS[] = { &expr_math_functions, &expr_text_functions,       &expr_regexp_functions,
-                                            &expr_hash_functions, &expr_collection_functions, &sql_message_functions,
-                                            &sql_codec_functions, &sql_outside_functions };
+static const ExprFns *const FUNCTIONS[] = { &expr_math_functions,   &expr_text_functions, &expr_regexp_functions,
+                                            &expr_hash_functions,   &expr_time_functions, &expr_collection_functions,
+                                            &sql_message_functions, &sql_codec_functions, &sql_outside_functions };
 
 static const Str RESERVED[] = { STR_INIT("SELECT"), STR_INIT("FROM"), STR_INIT("WHERE"), STR_INIT("AS"),
                                 STR_INIT("AND"),    STR_INIT("OR"),   STR_INIT("NOT"),   STR_INIT("IN"),
@@ -59,7 +59,8 @@ void sql_eval_cast(ExprRun *run, const ExprNode *node, ExprValue *out) {
     ExprValue v;
     expr_eval(run, node->kids[0], &v);
     *out = expr_cast(run, &v, cast->to);
-    if (out->type == EXPR_DECIMAL && cast->to_double) *out = expr_double(run, decimal_to_double(out->d));
+    if (out->type == EXPR_DECIMAL && cast->to_double && v.type != EXPR_INT)
+        *out = expr_double(run, decimal_to_double(out->d));
     if (out->type == EXPR_UNDEFINED && v.type != EXPR_UNDEFINED)
         *out = expr_because(run, "%.*s cannot be cast to this type", PS(expr_shown(run, &v)));
 }
