@@ -270,15 +270,28 @@ const ConnHandler MQTT_HANDLER = { .input = on_input, .closed = on_closed, .drai
 
 enum { WEBSOCKET_TTL_MS = 24 * 3600 * 1000 }; /* Source: AWS General Reference: of a signed one */
 
+void client_arm(Client *c, int64_t due) {
+    if (c->renew_ms && c->renew_ms < due) due = c->renew_ms;
+    if (c->end_ms && c->end_ms < due) due = c->end_ms;
+    timer_arm(c->conn->reactor, &c->conn->timer, due);
+}
+
 /* Once in one and a half times the keep-alive. */
-static void rest(Client *c, Timer *t, int64_t due) {
+static void rest(Client *c, int64_t due) {
     client_unbind(c);
-    timer_arm(c->conn->reactor, t, due);
+    client_arm(c, due);
+}
+
+/* What it may was good for a time. */
+static void renew(Client *c, int64_t now) {
+    if (!c->renew_ms || now < c->renew_ms) return;
+    c->renew_ms = 0;
+    c->auth->renew(c->auth, c);
 }
 
 static void on_timer(Timer *t, Reactor *r) {
     Conn *conn = (Conn *)((char *)t - offsetof(Conn, timer));
-    Client *c = conn->owner;
+    Client *c = conn->timed; /* a WebSocket's owner is its Link */
     if (c->state == CLIENT_NEW || c->state == CLIENT_CONNECTING) {
         client_leave(c, LEAVE_CLIENT_ERROR, 0, "no CONNECT in time");
         return;
@@ -290,9 +303,12 @@ static void on_timer(Timer *t, Reactor *r) {
         client_leave(c, LEAVE_WEBSOCKET_TTL, MQTT_MAXIMUM_CONNECT_TIME, "a WebSocket lives 24 hours");
     else if (real_ms() > p->not_after_ms)
         client_leave(c, LEAVE_AUTH_ERROR, MQTT_NOT_AUTHORIZED, "its certificate or key has ended");
-    else if (due > r->now_ms)
-        rest(c, t, due);
-    else
+    else if (c->end_ms && r->now_ms >= c->end_ms)
+        client_leave(c, LEAVE_SERVER, MQTT_MAXIMUM_CONNECT_TIME, "its authorizer let it in for this time");
+    else if (due > r->now_ms) {
+        renew(c, r->now_ms);
+        if (c->state != CLIENT_GONE) rest(c, due);
+    } else
         client_leave(c, LEAVE_KEEP_ALIVE, MQTT_KEEP_ALIVE_TIMEOUT,
                      "nothing came in one and a half times the keep-alive");
 }
@@ -315,13 +331,38 @@ Client *mqtt_attach(Broker *b, Conn *conn, const MqttLink *link) {
     conn_retain(conn);
     conn->out_bytes_max = b->o.limits.out_bytes_max;
     conn->timer.fire = on_timer;
+    conn->timed = c;
     timer_arm(conn->reactor, &conn->timer, reactor_now_ms(conn->reactor) + b->o.limits.connect_wait_s * 1000);
     if (!link->websocket) {
         conn->handler = &MQTT_HANDLER;
         conn->owner = c;
     }
+    c->auth = link->auth;
+    int64_t now = reactor_now_ms(conn->reactor);
+    if (link->renew_after_s) c->renew_ms = now + link->renew_after_s * 1000;
+    if (link->end_after_s) c->end_ms = now + link->end_after_s * 1000;
     client_enlist(c);
     return c;
+}
+
+void mqtt_retain(Client *c) {
+    client_retain(c);
+}
+
+void mqtt_release(Client *c) {
+    client_release(c);
+}
+
+Reactor *mqtt_reactor(const Client *c) {
+    return c->shard->reactor;
+}
+
+void client_become(Client *c, const Principal *p) {
+    client_delist(c);
+    principal_release(c->principal);
+    c->principal = p;
+    client_enlist(c);
+    if (c->session) client_rebound(c);
 }
 
 void client_enlist(Client *c) {
@@ -361,6 +402,8 @@ void client_release(Client *c) {
     free((void *)(uintptr_t)c->added_props.ptr);
     client_forget_topics(c);
     free(c->connack);
+    free(c->connect_body);
+    if (c->auth) c->auth->gone(c->auth);
     free(c->acks);
     free(c->will);
     principal_release((Principal *)(uintptr_t)c->principal);

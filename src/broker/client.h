@@ -57,6 +57,10 @@ struct Client {
     Str client_id, server_name;              /* in `arena` */
     Str source_ip, session_uuid;
     Arena arena; /* lives as long as the connection */
+    MqttAuth *auth;
+    int64_t renew_ms, end_ms; /* the reactor's clock; 0: never */
+    uint8_t *connect_body;    /* of a CONNECT whose client is asked for */
+    size_t connect_len;
     uint16_t keepalive_s, receive_max;
     uint32_t packet_bytes_max, session_expiry_s;
     bool problem_info;
@@ -75,6 +79,11 @@ struct Client {
     bool held;          /* input is paused: too much is unacknowledged or owed */
     LogVerdict verdict; /* on what the service log tells of it */
 };
+
+/* Another principal from now on. Takes it over. */
+void client_become(Client *c, const Principal *p);
+void client_rebound(Client *c);             /* its principal is another: what was decided is decided anew */
+void client_arm(Client *c, int64_t due_ms); /* its timer: then, or when it is to be renewed or to end */
 
 static inline void client_retain(Client *c) {
     c->refs++;

@@ -180,7 +180,7 @@ static void live(Client *c, bool present) {
     free(c->connack);
     c->connack = NULL;
     c->last_ms = c->shard->reactor->now_ms;
-    timer_arm(c->conn->reactor, &c->conn->timer, c->last_ms + (int64_t)c->keepalive_s * 1500);
+    client_arm(c, c->last_ms + (int64_t)c->keepalive_s * 1500);
     atomic_fetch_add_explicit(&c->broker->counters.connects, 1, memory_order_relaxed);
     tell_connect(c);
     presence_connected(c);
@@ -297,6 +297,38 @@ static Shard *choose(Client *c) {
     return best;
 }
 
+static bool await_auth(Client *c, Str body) {
+    c->connect_body = mem_grow(NULL, body.len);
+    memcpy(c->connect_body, body.ptr, body.len);
+    c->connect_len = body.len;
+    c->state = CLIENT_CONNECTING;
+    conn_pause(c->conn);
+    return true;
+}
+
+static bool admit(Client *c, const MqttConnect *in) {
+    client_bind(c);
+    if (!allowed(c, in)) {
+        presence_connect_failed(c);
+        return refuse(c, LEAVE_AUTH_ERROR, MQTT_NOT_AUTHORIZED, "AUTHORIZATION_FAILURE");
+    }
+    keep_will(c, in);
+    c->session_uuid = rng_uuid(&c->shard->rng, &c->arena);
+    c->state = CLIENT_CONNECTING;
+    conn_pause(c->conn);
+    Shard *to = choose(c);
+    if (to == c->shard) {
+        session_take(c->shard, c, got_session);
+    } else { /* from a task of its own: this turn still reads from the connection */
+        MoveTask *m = mem_new(sizeof *m);
+        *m = (MoveTask){ .task.run = move, .client = c, .to = to };
+        m->changes = atomic_load(&c->broker->principal_changes_posted);
+        client_retain(c);
+        reactor_post(c->shard->reactor, &m->task);
+    }
+    return true;
+}
+
 bool client_connect(Client *c, Str body) {
     MqttConnect in;
     Err e = mqtt_parse_connect(body, &in);
@@ -317,24 +349,34 @@ bool client_connect(Client *c, Str body) {
     c->connack = mem_new(sizeof *c->connack);
     uint8_t bad = check(c, &in, &c->connack->props);
     if (bad) return refuse(c, LEAVE_CLIENT_ERROR, bad, mqtt_reason_name(bad));
-    client_bind(c);
-    if (!allowed(c, &in)) {
-        presence_connect_failed(c);
-        return refuse(c, LEAVE_AUTH_ERROR, MQTT_NOT_AUTHORIZED, "AUTHORIZATION_FAILURE");
+    MqttAuthAnswer auth = c->auth ? c->auth->connect(c->auth, c, &in) : MQTT_AUTH_STANDS;
+    if (auth == MQTT_AUTH_REFUSED) return refuse(c, LEAVE_AUTH_ERROR, MQTT_NOT_AUTHORIZED, "AUTHENTICATION_FAILURE");
+    if (auth == MQTT_AUTH_ASKED) return await_auth(c, body);
+    return admit(c, &in);
+}
+
+void mqtt_authenticated(Client *c, const Principal *p, int64_t renew_after_s, int64_t end_after_s, const char *why) {
+    int64_t now = c->shard->reactor->now_ms;
+    bool connecting = c->state == CLIENT_CONNECTING && c->connect_body;
+    Str body = { c->connect_body, c->connect_len };
+    MqttConnect in;
+    if (c->state == CLIENT_GONE) {
+        principal_release(p);
+        return;
     }
-    keep_will(c, &in);
-    c->session_uuid = rng_uuid(&c->shard->rng, &c->arena);
-    c->state = CLIENT_CONNECTING;
-    conn_pause(c->conn);
-    Shard *to = choose(c);
-    if (to == c->shard) {
-        session_take(c->shard, c, got_session);
-    } else { /* from a task of its own: this turn still reads from the connection */
-        MoveTask *m = mem_new(sizeof *m);
-        *m = (MoveTask){ .task.run = move, .client = c, .to = to };
-        m->changes = atomic_load(&c->broker->principal_changes_posted);
-        client_retain(c);
-        reactor_post(c->shard->reactor, &m->task);
+    c->connect_body = NULL;
+    if (p) {
+        client_become(c, p);
+        if (renew_after_s) c->renew_ms = now + renew_after_s * 1000;
+        if (end_after_s && !c->end_ms) c->end_ms = now + end_after_s * 1000; /* a renewal does not change it */
     }
-    return true;
+    if (!connecting && !p)
+        client_leave(c, LEAVE_AUTH_ERROR, MQTT_NOT_AUTHORIZED, why);
+    else if (!connecting)
+        client_arm(c, c->last_ms + (int64_t)c->keepalive_s * 1500);
+    else if (!p || mqtt_parse_connect(body, &in) != OK)
+        refuse(c, LEAVE_AUTH_ERROR, MQTT_NOT_AUTHORIZED, why);
+    else
+        admit(c, &in);
+    free((void *)(uintptr_t)body.ptr);
 }

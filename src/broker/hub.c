@@ -145,13 +145,17 @@ typedef struct {
     uint8_t data[];
 } PrincipalTask;
 
-static void rebind(Client *c, const Principal *now) {
-    principal_release((Principal *)(uintptr_t)c->principal);
-    c->principal = principal_retain(now);
+void client_rebound(Client *c) {
     if (c->state == CLIENT_NEW) return;
     client_bind(c);
     if (!c->session || c->session->client != c) return;
     for (Sub *sub = c->session->subs; sub; sub = sub->next_of_session) space_touch(c->space, tree_first_level(sub));
+}
+
+static void rebind(Client *c, const Principal *now) {
+    principal_release((Principal *)(uintptr_t)c->principal);
+    c->principal = principal_retain(now);
+    client_rebound(c);
 }
 
 static void principal_task(Task *task, Reactor *r) {

@@ -1,11 +1,29 @@
-/* Custom authorizers: how a client asks for one. There is none yet: such a request is refused by name, never taken
- * for one without credentials. Pure. Source: AWS IoT developer guide, "Custom authentication". */
+/* Custom authorizers, as the gateway asks them: for an MQTT connection, an HTTP request, a WebSocket's upgrade.
+ * Source: AWS IoT developer guide, "Custom authentication", "Connecting to AWS IoT Core by using custom authentication"
+ */
 #pragma once
 
 #include "api/request.h"
-#include "api/sigv4.h"
+#include "broker/mqtt.h"
+#include "services/iot/authorizer.h"
 
-/* An authorizer is named in a header or in the query. */
+typedef struct Gateway Gateway;
+typedef struct Link Link;
+
+/* An authorizer is named in a header or in the query. Pure. */
 bool custom_auth_asked(const ApiRequest *rq);
-/* 501, NotImplementedException. */
-SigV4Fault custom_auth_missing(void);
+
+/* What an authorizer said, on the reactor that asked. */
+typedef struct {
+    Err result;                 /* AuthorizerVerdict's */
+    const Principal *principal; /* the receiver's */
+    int64_t disconnect_after_s, refresh_after_s;
+    bool cache_http;
+} CustomVerdict;
+typedef void CustomDone(void *ctx, const CustomVerdict *v);
+/* Who sends this request; a refusal is logged. The link stays until it is answered. */
+void custom_auth_request(Link *l, const ApiRequest *rq, CustomDone *done, void *ctx);
+
+/* For an MQTT connection. known: its principal stands unless CONNECT names an authorizer. rq: its upgrade, for
+ * a WebSocket; else NULL. */
+MqttAuth *custom_auth_mqtt(Link *l, bool known, const ApiRequest *rq);

@@ -19,7 +19,6 @@ static void an_authorizer_is_named_in_a_header_or_in_the_query(void **state) {
     assert_false(asked("", "host"));
     assert_false(asked("a=x-amz-customauthorizer-name", "host"));
     assert_false(asked("x-amz-customauthorizer-names=A&&=", "host"));
-    assert_int_equal(custom_auth_missing().status, 501);
 }
 
 int main(void) {

@@ -1,8 +1,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "base/json.h"
-#include "gateway/custom_auth.h"
 #include "gateway/entries.h"
 #include "gateway/internal.h"
 
@@ -94,74 +92,6 @@ static bool local(Link *l, const HttpRequest *rq) {
     return false;
 }
 
-/* ------------------------------------------------------------------------------------------------ WebSocket */
-
-static void upgrade_refused(Link *l, int status, const char *code, Str message) {
-    ApiResponse rs = { .status = status,
-                       .headers = { { S("Content-Type"), S("application/json") },
-                                    { S("x-amzn-ErrorType"), str_c(code) } },
-                       .headers_n = 2 };
-    Arena arena = { 0 };
-    l->keep_alive = false;
-    yyjson_mut_doc *doc = json_doc(&arena);
-    yyjson_mut_val *body = yyjson_mut_obj(doc);
-    json_add_str(doc, body, S("message"), message);
-    rs.body = json_write_mut(&arena, body);
-    atomic_fetch_add(&l->gateway->counters.not_authenticated, 1);
-    http_answer(l, &rs, false);
-    arena_free(&arena);
-}
-
-/* Who opens the WebSocket: a signature in the query or the headers, else the client certificate. */
-static Err upgrade_principal(Link *l, const HttpRequest *rq, Arena *arena, const Principal **out, SigV4Fault *fault) {
-    ApiRequest in = { rq->method, rq->path, rq->query, rq->headers, rq->headers_n, rq->body };
-    SigV4 sig;
-    if (!sigv4_present(&in) && l->principal) {
-        *out = principal_retain(l->principal);
-        return OK;
-    }
-    if (!sigv4_present(&in) && custom_auth_asked(&in)) {
-        *fault = custom_auth_missing();
-        return ERR_NOT_IMPLEMENTED;
-    }
-    const Principal *who;
-    Err e = keyring_authenticate(l->gateway->o.env->keys, &in, real_ms(), arena, &sig, &who, fault);
-    if (e != OK) return e;
-    if (!link_takes(l, who)) {
-        principal_release((Principal *)(uintptr_t)who);
-        *fault = link_foreign(l, sig.service, arena);
-        return ERR_UNAUTHENTICATED;
-    }
-    if (str_eq(sig.service, S("iotdevicegateway")) || str_eq(sig.service, S("iotdata"))) {
-        *out = who;
-        return OK;
-    }
-    principal_release((Principal *)(uintptr_t)who);
-    *fault = sigv4_fault(SIGV4_MISMATCH, sig.service, arena,
-                         "Credential should be scoped to correct service: 'iotdevicegateway'.");
-    return ERR_UNAUTHENTICATED;
-}
-
-static void upgrade(Link *l, const HttpRequest *rq) {
-    Arena arena = { 0 };
-    Str protocol, answer;
-    const Principal *p = NULL;
-    SigV4Fault fault;
-    Err e = ws_handshake(&arena, rq, &protocol, &answer);
-    if (e != OK) {
-        upgrade_refused(l, e == ERR_NOT_IMPLEMENTED ? 426 : 400, "InvalidRequestException",
-                        S("a WebSocket handshake of version 13 with the subprotocol mqtt is expected"));
-    } else if (upgrade_principal(l, rq, &arena, &p, &fault) != OK) {
-        entries_bad_signature(l, &fault);
-        upgrade_refused(l, fault.status, fault.code, fault.message);
-    } else {
-        l->call = NULL;
-        conn_put(l->conn, answer.ptr, answer.len);
-        ws_begin(l, p, http_header(rq->headers, rq->headers_n, S("host")));
-    }
-    arena_free(&arena);
-}
-
 /* ------------------------------------------------------------------------------------------------ requests */
 
 static void bad_request(Link *l) {
@@ -202,7 +132,7 @@ static void handle(Link *l, const HttpRequest *rq) {
     }
     if (local(l, rq)) return;
     if (rq->upgrade && str_eq(rq->path, S("/mqtt")))
-        upgrade(l, rq);
+        upgrade_start(l, rq);
     else
         http_call_start(l, rq);
 }

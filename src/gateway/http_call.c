@@ -37,8 +37,8 @@ struct HttpCall {
     void *in, *out;
     Err result;
     ApiResponse response;
-    bool head;
-    bool by_tags; /* who may do it depends on tags of the resource: decided in the transaction */
+    bool head, asked; /* asked: an authorizer was, and there is none */
+    bool by_tags;     /* who may do it depends on tags of the resource: decided in the transaction */
 };
 
 static void call_free(HttpCall *h) {
@@ -190,6 +190,65 @@ static Err prepare(HttpCall *h, Str signing) {
     return h->by_tags ? OK : e;
 }
 
+static Err authenticate(HttpCall *h, Str *signing);
+
+/* Named, or a publish of somebody who shows nothing else: there may be a default authorizer. */
+static bool may_be_custom(const ApiRequest *rq) {
+    if (sigv4_present(rq)) return false;
+    return custom_auth_asked(rq) || str_starts(rq->path, S("/topics/"));
+}
+
+/* Everything that an authorizer may go by. */
+static uint64_t credentials_of(const HttpCall *h) {
+    const ApiRequest *rq = &h->request;
+    uint64_t key = str_hash(rq->query);
+    for (size_t i = 0; i < rq->headers_n; i++)
+        if (!str_eq_nocase(rq->headers[i].name, S("content-length")))
+            key = key * 31 + (str_hash(rq->headers[i].name) ^ str_hash(rq->headers[i].value));
+    return key;
+}
+
+static void proceed(HttpCall *h, Err e, Str signing);
+
+static void authorizer_said(void *ctx, const CustomVerdict *v) {
+    HttpCall *h = ctx;
+    Link *l = h->link;
+    const SigV4Fault forbidden = { .code = "ForbiddenException", .status = 403, .message = S("Forbidden") };
+    Str signing = STR_NONE;
+    Err e;
+    h->asked = true;
+    if (v->result == OK) {
+        h->principal = v->principal;
+        if (v->cache_http && !l->gone) {
+            principal_release(l->custom.principal);
+            l->custom.principal = principal_retain(v->principal);
+            l->custom.until_ms = h->call.now_ms + v->refresh_after_s * 1000;
+            l->custom.credentials = credentials_of(h);
+        }
+        h->call.principal = h->principal;
+        h->call.account = h->principal->account;
+        e = OK;
+    } else if (v->result == ERR_NOT_FOUND) {
+        e = authenticate(h, &signing);
+    } else {
+        e = not_authenticated(h, &forbidden, S("iotdata"));
+    }
+    proceed(h, e, signing);
+}
+
+/* Errors: ERR_AGAIN: authorizer_said goes on */
+static Err ask_authorizer(HttpCall *h) {
+    Link *l = h->link;
+    if (l->custom.principal && h->call.now_ms < l->custom.until_ms && l->custom.credentials == credentials_of(h)) {
+        h->principal = principal_retain(l->custom.principal);
+        h->call.principal = h->principal;
+        h->call.account = h->principal->account;
+        return OK;
+    }
+    custom_auth_request(l, &h->request, authorizer_said, h);
+    return ERR_AGAIN;
+}
+
 static Err authenticate(HttpCall *h, Str *signing) {
     Link *l = h->link;
     SigV4 sig = { 0 };
@@ -198,9 +257,8 @@ static Err authenticate(HttpCall *h, Str *signing) {
     if (!sigv4_present(rq) && l->principal && l->principal->kind == PRINCIPAL_CERTIFICATE) {
         h->principal = principal_retain(l->principal);
         *signing = STR_NONE;
-    } else if (!sigv4_present(rq) && custom_auth_asked(rq)) {
-        fault = custom_auth_missing();
-        return not_authenticated(h, &fault, STR_NONE);
+    } else if (!h->asked && may_be_custom(rq)) {
+        return ask_authorizer(h);
     } else {
         Err e = keyring_authenticate(l->gateway->o.env->keys, rq, real_ms(), &h->arena, &sig, &h->principal, &fault);
         if (e != OK) return not_authenticated(h, &fault, sig.service);
@@ -307,10 +365,8 @@ static OwnAnswer *own_answer(HttpCall *h, Str signing) {
     return certificate && credentials_asked(&h->request) ? own_credentials : NULL;
 }
 
-void http_call_start(Link *l, const HttpRequest *rq) {
-    HttpCall *h = call_new(l, rq);
-    Str signing = STR_NONE;
-    Err e = authenticate(h, &signing);
+static void proceed(HttpCall *h, Err e, Str signing) {
+    if (e == ERR_AGAIN) return; /* somebody is asked */
     if (e == OK) {
         h->own = own_answer(h, signing);
         if (!h->own) e = prepare(h, signing);
@@ -322,6 +378,13 @@ void http_call_start(Link *l, const HttpRequest *rq) {
     }
     if (e != ERR_CLOSED) api_answer(&h->call, e, NULL, &h->response);
     respond(h);
+}
+
+void http_call_start(Link *l, const HttpRequest *rq) {
+    HttpCall *h = call_new(l, rq);
+    Str signing = STR_NONE;
+    Err e = authenticate(h, &signing);
+    proceed(h, e, signing);
 }
 
 /* ------------------------------------------------------------------------------------------------ local, waiting */

@@ -61,6 +61,11 @@ struct Link {
     struct HttpCall *call; /* under way; NULL: none */
     bool keep_alive;
     bool full; /* answers wait to be read: no request is taken */
+    struct {
+        const Principal *principal; /* what an authorizer said, for the next requests with the same credentials */
+        int64_t until_ms;
+        uint64_t credentials;
+    } custom;
     /* WebSocket */
     WsDecoder *ws;
     Client *client;
@@ -90,8 +95,11 @@ bool link_current(const Link *l);
 size_t http_input(Conn *c, uint8_t *bytes, size_t len);
 extern const ConnHandler FRONT_HANDLER, HTTP_HANDLER, WS_HANDLER;
 
-/* The 101 has been written: what follows are frames. principal: taken over. */
-void ws_begin(Link *l, const Principal *principal, Str host);
+/* The 101 has been written: what follows are frames. m: principal and auth are taken over. */
+void ws_begin(Link *l, const MqttLink *m);
+Str ws_host(Str host); /* without its port */
+/* A request to /mqtt that asks to become a WebSocket. */
+void upgrade_start(Link *l, const HttpRequest *rq);
 /* The request's memory lives in the parser until it is answered. */
 void http_call_start(Link *l, const HttpRequest *rq);
 void http_call_local(Link *l, const HttpRequest *rq, const LocalRoute *route); /* one that waits */

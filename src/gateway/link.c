@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "gateway/custom_auth.h"
+#include "identity/principal_make.h"
 #include "services/iot/first_seen.h"
 
 /* A client certificate is a claim until the directory has said whose it is: input waits for that. The answer may
@@ -42,6 +44,7 @@ void link_release(Link *l) {
     ws_decoder_free(l->ws);
     free(l->ws_left);
     principal_release((Principal *)(uintptr_t)l->principal);
+    principal_release(l->custom.principal);
     conn_release(l->conn);
     free(l);
 }
@@ -174,8 +177,15 @@ static void secured(Conn *c) {
     link_identify(l, proceed);
 }
 
+/* Under the ALPN name of custom authentication, a certificate is nobody's word. */
 static void to_mqtt(Link *l) {
+    bool custom = !l->principal || str_eq(tls_alpn(l->conn), S("mqtt"));
     MqttLink m = { .principal = l->principal, .server_name = tls_server_name(l->conn) };
+    if (custom) {
+        m.auth = custom_auth_mqtt(l, false, NULL);
+        m.principal = principal_make_nobody(link_account(l));
+        principal_release(l->principal);
+    }
     l->principal = NULL;
     link_unlist(l);
     mqtt_attach(l->gateway->o.env->broker, l->conn, &m);
@@ -194,7 +204,7 @@ static size_t front_input(Conn *c, uint8_t *bytes, size_t len) {
             return len;
         }
     }
-    if (mqtt && l->principal) {
+    if (mqtt && (l->principal || !l->plain)) {
         to_mqtt(l);
         return MQTT_HANDLER.input(c, bytes, len);
     }
@@ -202,11 +212,8 @@ static size_t front_input(Conn *c, uint8_t *bytes, size_t len) {
         c->handler = &HTTP_HANDLER;
         return http_input(c, bytes, len);
     }
-    const char *why = !mqtt                     ? "neither MQTT nor HTTP"
-                      : str_eq(alpn, S("mqtt")) ? "custom authorizers are not implemented yet"
-                                                : "MQTT without a client certificate";
-    log_line(l->gateway->o.log, LOG_WARN, "event=Connection ip=%.*s reason=\"%s\" first_byte=0x%02x",
-             PS(conn_address(&c->peer, ip)), why, bytes[0]);
+    log_line(l->gateway->o.log, LOG_WARN, "event=Connection ip=%.*s reason=\"neither MQTT nor HTTP\" first_byte=0x%02x",
+             PS(conn_address(&c->peer, ip)), bytes[0]);
     atomic_fetch_add(&l->gateway->counters.not_authenticated, 1);
     conn_close(c, CLOSE_BY_SERVER);
     return len;

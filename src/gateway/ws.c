@@ -97,14 +97,16 @@ static void drained(Conn *c) {
 
 const ConnHandler WS_HANDLER = { .input = input, .closed = closed, .drained = drained, .resumed = resumed };
 
-void ws_begin(Link *l, const Principal *principal, Str host) {
-    Str name = host;
-    size_t colon = str_find(name, ':');
-    if (colon != SIZE_MAX) name.len = colon;
-    MqttLink m = { .principal = principal, .websocket = true, .server_name = name };
+Str ws_host(Str host) {
+    size_t colon = str_find(host, ':');
+    if (colon != SIZE_MAX) host.len = colon;
+    return host;
+}
+
+void ws_begin(Link *l, const MqttLink *m) {
     l->ws = ws_decoder_new(l->gateway->o.body_bytes_max);
     link_unlist(l);
     l->conn->handler = &WS_HANDLER;
-    l->client = mqtt_attach(l->gateway->o.env->broker, l->conn, &m);
+    l->client = mqtt_attach(l->gateway->o.env->broker, l->conn, m);
     conn_resume(l->conn);
 }

@@ -109,6 +109,20 @@ Err principal_make(const PrincipalSpec *spec, Arena *scratch, Principal **out) {
     return OK;
 }
 
+Principal *principal_make_custom(Str account, Str region, Str id, Policy **policies, size_t n) {
+    Principal *p = principal_new(PRINCIPAL_CUSTOM, account, id);
+    p->arn = str_format(&p->arena, "arn:aws:iot:%.*s:%.*s:custom/%.*s", PS(region), PS(account), PS(id));
+    p->policies = arena_array(&p->arena, PolicySlot *, n);
+    for (size_t i = 0; i < n; i++) p->policies[p->policies_n++] = policy_slot_fixed(policies[i]);
+    return p;
+}
+
+Principal *principal_make_nobody(Str account) {
+    Principal *p = principal_new(PRINCIPAL_CUSTOM, account, S("-"));
+    p->arn = S("-");
+    return p;
+}
+
 Principal *principal_make_plain(Str account, Str region) {
     static const char ALLOW_ALL[] = "{\"Version\":\"2012-10-17\",\"Statement\":"
                                     "[{\"Effect\":\"Allow\",\"Action\":\"iot:*\",\"Resource\":\"*\"}]}";

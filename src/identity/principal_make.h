@@ -15,4 +15,8 @@ typedef struct {
 /* Errors: ERR_IO, ERR_CORRUPT (a certificate or policy in the store that is none: who has a policy that nobody can
  * read is let do nothing). Owns: *out has one reference, the caller's */
 NODISCARD Err principal_make(const PrincipalSpec *spec, Arena *scratch, Principal **out);
+/* What a custom authorizer says of a client. Takes the policies over. */
+Principal *principal_make_custom(Str account, Str region, Str id, Policy **policies, size_t n);
+/* Whoever has not shown who he is: may do nothing. */
+Principal *principal_make_nobody(Str account);
 Principal *principal_make_plain(Str account, Str region);

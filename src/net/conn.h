@@ -72,6 +72,7 @@ struct Conn {
     size_t wait_at, wait_len, wait_cap;
     size_t out_bytes_max; /* more than this waiting closes it */
     Timer timer;          /* the handler's */
+    void *timed;          /* what the timer is about, where that is not `owner` */
     uint64_t bytes_in, bytes_out;
 };
 
