@@ -4,7 +4,7 @@
 
 #include "api/page.h"
 
-enum { PAGE_MAX = 50 };
+#define PAGE ((PageSize){ 50, 50 }) /* Source: ListFunctions: 50 at most, whatever is asked */
 
 static Err refuse_foreign(Call *c, const LambdaCreateFunctionIn *in) {
     const LambdaForeign foreign = { .vpc = in->vpc_config && in->vpc_config->subnet_ids.n,
@@ -92,50 +92,42 @@ Err lambda_get_function_configuration(Call *c, const LambdaGetFunctionConfigurat
 
 Err lambda_list_functions(Call *c, const LambdaListFunctionsIn *in, LambdaListFunctionsOut *out) {
     bool all = str_eq(in->function_version, S("ALL"));
-    Str filter = all ? S("ALL") : S(""), after, last = STR_NONE;
-    size_t most = page_size(in->max_items, PAGE_MAX, PAGE_MAX), n = 0;
-    LambdaFunctionConfiguration *items = arena_array(c->arena, LambdaFunctionConfiguration, most);
+    Page page;
     RecordScan *scan;
     LambdaFunctionRecord f;
-    Err e = page_begin(c, filter, in->marker, &after);
-    if (e == OK) e = lambda_function_record_scan(c->txn, call_tenant(c), after, false, &scan);
+    Err e = page_open(c, all ? S("ALL") : S(""), in->marker, in->max_items, PAGE, &page);
+    if (e == OK) e = lambda_function_record_scan(c->txn, call_tenant(c), page.after, false, &scan);
     if (e != OK) return e;
+    LambdaFunctionConfiguration *items = arena_array(c->arena, LambdaFunctionConfiguration, page.most);
     while (lambda_function_record_next(scan, c->arena, &f)) {
         if (!all && !str_eq(f.version, LAMBDA_LATEST)) continue;
-        if (n == most) {
-            out->next_marker = page_next(c, filter, last);
-            break;
-        }
-        items[n++] = *lambda_configuration(c, &f, all);
-        if (n == most) last = record_scan_position(scan, c->arena);
+        if (!page_take(&page, scan)) break;
+        items[page.n - 1] = *lambda_configuration(c, &f, all);
     }
-    out->functions = (LambdaFunctionList){ .items = items, .n = n, .set = true };
+    out->functions = (LambdaFunctionList){ .items = items, .n = page.n, .set = true };
+    out->next_marker = page.next;
     return record_scan_end(scan);
 }
 
 Err lambda_list_versions_by_function(Call *c, const LambdaListVersionsByFunctionIn *in,
                                      LambdaListVersionsByFunctionOut *out) {
-    size_t most = page_size(in->max_items, PAGE_MAX, PAGE_MAX), n = 0;
-    LambdaFunctionConfiguration *items = arena_array(c->arena, LambdaFunctionConfiguration, most);
     LambdaName name;
-    Str after, last = STR_NONE;
+    Page page;
     RecordScan *scan;
     LambdaFunctionRecord f;
     Err e = lambda_name_of(c, in->function_name, STR_NONE, &name);
     if (e == OK) e = lambda_need(c, &name, &f);
-    if (e == OK) e = page_begin(c, name.name, in->marker, &after);
+    if (e == OK) e = page_open(c, name.name, in->marker, in->max_items, PAGE, &page);
     if (e == OK)
-        e = lambda_function_record_scan_of_function_name(c->txn, call_tenant(c), name.name, after, false, &scan);
+        e = lambda_function_record_scan_of_function_name(c->txn, call_tenant(c), name.name, page.after, false, &scan);
     if (e != OK) return e;
+    LambdaFunctionConfiguration *items = arena_array(c->arena, LambdaFunctionConfiguration, page.most);
     while (lambda_function_record_next(scan, c->arena, &f)) {
-        if (n == most) {
-            out->next_marker = page_next(c, name.name, last);
-            break;
-        }
-        items[n++] = *lambda_configuration(c, &f, true);
-        if (n == most) last = record_scan_position(scan, c->arena);
+        if (!page_take(&page, scan)) break;
+        items[page.n - 1] = *lambda_configuration(c, &f, true);
     }
-    out->versions = (LambdaFunctionList){ .items = items, .n = n, .set = true };
+    out->versions = (LambdaFunctionList){ .items = items, .n = page.n, .set = true };
+    out->next_marker = page.next;
     return record_scan_end(scan);
 }
 
