@@ -1,7 +1,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "gateway/entries.h"
 #include "gateway/internal.h"
 
 /* One request at a time: its memory is the parser's until the answer is written, then the next is taken from what
