@@ -44,6 +44,8 @@ static Err put_payload(Call *c, const ApiMember *m, const void *slot, ApiRespons
         /* Shadows are blobs in the model and JSON on the wire. Source: getmoto/moto issue 9237 */
         if (m->shape->kind == API_BLOB && !str_eq(m->shape->name, S("JsonDocument")))
             *type = S("application/octet-stream");
+        if (m->shape->kind == API_STR || m->shape->kind == API_ENUM)
+            *type = S("text/plain"); /* Source: Smithy, restJson1: the type that a string payload implies */
         return OK;
     }
     const void *inner = *(void *const *)slot;
@@ -94,7 +96,7 @@ static void put_members(Call *c, const ApiError *error, yyjson_mut_doc *d, yyjso
 
 void answer_failure(Call *c, ApiResponse *rs) {
     const ApiError *error = c->failure.error;
-    const ApiService *s = c->op ? c->op->service : NULL;
+    const ApiService *s = c->op ? c->op->service : c->service;
     ApiResponse r = { .status = error->status };
     yyjson_mut_doc *d = json_doc(c->arena);
     yyjson_mut_val *body = yyjson_mut_obj(d);

@@ -22,6 +22,7 @@ typedef struct Outgoing {
 
 typedef struct Call {
     const ApiOp *op;
+    const struct ApiService *service; /* that was meant where there is no op: the shape of errors is its */
     Env *env;
     const Principal *principal;
     Str account, region;

@@ -14,6 +14,7 @@ Err api_match(const ApiService *s, const ApiRequest *rq, Arena *a, ApiMatch *out
 
 Err api_no_match(Call *c, const ApiService *s, const ApiRequest *rq, Err e) {
     Str path = str_sub(rq->path, 0, 256);
+    c->service = s;
     if (e == ERR_INVALID)
         return api_fail(c, api_error_of(s, API_METHOD_NOT_ALLOWED), "%.*s has no %.*s in %.*s", PS(path),
                         PS(rq->method), PS(s->name));
@@ -38,11 +39,33 @@ static void fill_tokens(Call *c, void *in) {
     }
 }
 
+/* Whether its input travels as JSON. */
+static bool takes_json(const ApiShape *in) {
+    for (size_t i = 0; i < in->members_n; i++) {
+        const ApiMember *m = &in->members[i];
+        if (m->where == API_IN_BODY || (m->where == API_IN_PAYLOAD && m->shape->kind == API_STRUCT)) return true;
+    }
+    return false;
+}
+
+/* SDKs before rest-json had a type of its own say application/x-amz-json-1.0 (aws-sdk-ios issue 2341 shows one);
+ * devices post with curl, which says it sends a form: the data planes take any (AWS IoT developer guide, "HTTPS"). */
+static Err check_type(Call *c, const ApiOp *op, const ApiRequest *rq) {
+    Str given = http_header(rq->headers, rq->headers_n, S("Content-Type")), rest = given;
+    Str type = str_trim(str_cut(&rest, ';')), amz = S("application/x-amz-json-");
+    if (!given.len || c->traced || !str_trim(rq->body).len || !takes_json(op->in)) return OK;
+    if (str_eq_nocase(type, S("application/json")) || str_eq_nocase(str_sub(type, 0, amz.len), amz)) return OK;
+    return api_fail(c, api_error_of(op->service, API_UNSUPPORTED_TYPE),
+                    "The Content-Type '%.*s' cannot be read: the body must be application/json",
+                    PS(str_sub(given, 0, 128)));
+}
+
 Err api_prepare(Call *c, const ApiMatch *m, const ApiRequest *rq, void **in) {
     const ApiService *s = m->op->service;
     Str why = S("");
     void *made = arena_alloc(c->arena, m->op->in->element_size);
     c->op = m->op;
+    if (check_type(c, m->op, rq) != OK) return ERR_API;
     if (api_bind(c->arena, m, rq, made, &why) != OK)
         return api_fail(c, api_error_of(s, API_SERIALIZATION), "%.*s", PS(why));
     fill_tokens(c, made);

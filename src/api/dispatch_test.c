@@ -52,6 +52,11 @@ Err sample_put_bytes(Call *c, const SamplePutBytesIn *in, SamplePutBytesOut *out
     *out = (SamplePutBytesOut){ .body = in->body, .type = in->topic.len > 3 ? S("text/plain") : STR_NONE };
     return OK;
 }
+Err sample_put_text(Call *c, const SamplePutTextIn *in, SamplePutTextOut *out) {
+    (void)c;
+    out->text = in->text;
+    return OK;
+}
 Err sample_put_inner(Call *c, const SamplePutInnerIn *in, SamplePutInnerOut *out) {
     (void)c;
     out->inner = in->inner;
@@ -204,10 +209,40 @@ static void payloads_are_the_whole_body(void **state) {
     assert_true(str_eq(http_header(w->rs.headers, w->rs.headers_n, S("Content-Type")), S("application/octet-stream")));
     is(w, ask(w, "PUT", "/bytes/long", NULL, NULL), 200, "", "");
     assert_true(str_eq(http_header(w->rs.headers, w->rs.headers_n, S("Content-Type")), S("text/plain")));
+    is(w, ask(w, "PUT", "/text", NULL, "as {it} is"), 200, "", "as {it} is");
+    assert_true(str_eq(http_header(w->rs.headers, w->rs.headers_n, S("Content-Type")), S("text/plain")));
+    is(w, ask(w, "PUT", "/text", NULL, "\xFF"), 400, "SerializationException",
+       "{\"message\":\"the message quotes bytes that are not UTF-8\"}");
     is(w, ask(w, "PUT", "/inner/x/end", NULL, "{\"name\":\"a\"}"), 200, "", "{\"name\":\"a\"}");
     is(w, ask(w, "PUT", "/inner/x/end", NULL, ""), 400, "InvalidException",
        "{\"message\":\"1 validation error detected: Value null at 'inner' failed to satisfy constraint: Member must "
        "not be null\"}");
+}
+
+static void a_body_of_another_type_is_refused(void **state) {
+    World *w = *state;
+    static const struct {
+        const char *type, *path, *body;
+        int status;
+    } cases[] = {
+        { "text/xml", "/echo", "{\"value\":{}}", 415 },
+        { "application/json-seq", "/echo", "{\"value\":{}}", 415 },
+        { "application/json ; charset=utf-8", "/echo", "{\"value\":{}}", 200 },
+        { "application/x-amz-json-1.0", "/echo", "{\"value\":{}}", 200 },
+        { "text/xml", "/echo", "", 400 }, /* nothing to read */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        HttpHeader header = { S("content-type"), str_c(cases[i].type) };
+        ApiRequest rq = { S("POST"), str_c(cases[i].path), STR_NONE, &header, 1, str_c(cases[i].body) };
+        assert_int_equal(ask_service(w, &sample_service, rq)->status, cases[i].status);
+    }
+    HttpHeader header = { S("content-type"), S("text/xml") };
+    ApiRequest bytes = { S("PUT"), S("/bytes/t"), STR_NONE, &header, 1, S("<a/>") };
+    is(w, ask_service(w, &sample_service, bytes), 200, "", "<a/>");
+    w->call.traced = true; /* the data planes take any */
+    ApiRequest any = { S("POST"), S("/echo"), STR_NONE, &header, 1, S("{\"value\":{}}") };
+    assert_int_equal(ask_service(w, &sample_service, any)->status, 200);
+    w->call.traced = false;
 }
 
 static void errors_carry_the_members_of_their_model(void **state) {
@@ -265,7 +300,9 @@ static void the_json_protocol_goes_by_target(void **state) {
     is(w, ask_target(w, "SampleFront.Ping", "{}"), 400, "ValidationException",
        "{\"__type\":\"ValidationException\",\"message\":\"1 validation error detected: Value null at 'name' failed to "
        "satisfy constraint: Member must not be null\"}");
-    assert_int_equal(ask_target(w, "SampleFront.Pong", "{}")->status, 404);
+    is(w, ask_target(w, "SampleFront.Pong", "{}"), 404, "UnknownOperationException",
+       "{\"__type\":\"UnknownOperationException\",\"message\":\"X-Amz-Target 'SampleFront.Pong' names no operation of "
+       "sample-json: it must be SampleFront.OPERATION\"}");
 }
 
 static void what_leaves_after_the_commit_keeps_its_order(void **state) {
@@ -286,6 +323,7 @@ int main(void) {
         cmocka_unit_test(a_broken_body_is_refused),
         cmocka_unit_test(an_operation_without_body_reads_none),
         cmocka_unit_test(payloads_are_the_whole_body),
+        cmocka_unit_test(a_body_of_another_type_is_refused),
         cmocka_unit_test(errors_carry_the_members_of_their_model),
         cmocka_unit_test(unknown_paths_wrong_verbs_and_missing_handlers_are_told_apart),
         cmocka_unit_test(a_reply_that_breaks_its_model_is_found),

@@ -8,7 +8,7 @@ const ApiError api_errors[] = {
     ERROR("AccessDeniedException", 403),     ERROR("UnknownOperationException", 404),
     ERROR("MethodNotAllowedException", 405), ERROR("RequestEntityTooLargeException", 413),
     ERROR("ThrottlingException", 429),       ERROR("InternalFailureException", 500),
-    ERROR("NotImplementedException", 501),
+    ERROR("NotImplementedException", 501),   ERROR("UnsupportedMediaTypeException", 415),
 };
 
 const ApiError *api_error_of(const ApiService *s, const ApiError *general) {

@@ -13,6 +13,7 @@ extern const ApiError api_errors[];
 #define API_THROTTLING (&api_errors[6])         /* 429 */
 #define API_INTERNAL_FAILURE (&api_errors[7])   /* 500 */
 #define API_NOT_IMPLEMENTED (&api_errors[8])    /* 501: Starling's own word, AWS has no such error */
+#define API_UNSUPPORTED_TYPE (&api_errors[9])   /* 415 */
 
 /* The service's error of that name, else the one above. */
 const ApiError *api_error_of(const ApiService *s, const ApiError *general);

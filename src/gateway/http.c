@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "api/error.h"
 #include "gateway/internal.h"
 
 /* One request at a time: its memory is the parser's until the answer is written, then the next is taken from what
@@ -93,12 +94,20 @@ static bool local(Link *l, const HttpRequest *rq) {
 
 /* ------------------------------------------------------------------------------------------------ requests */
 
+/* What is no request, or too large for one: no operation has been asked yet. */
 static void bad_request(Link *l) {
     Str why = STR_NONE;
     int status = http_parser_status(l->parser, &why);
     Arena arena = { 0 };
+    Str id = rng_uuid(&l->gateway->rng[l->conn->reactor->index], &arena);
+    ApiResponse rs = { .status = status ? status : 400,
+                       .headers = { { S("Content-Type"), S("application/json") }, { S("x-amzn-RequestId"), id } },
+                       .headers_n = 2,
+                       .body = str_format(&arena, "{\"message\":\"%.*s\"}", PS(why)) };
+    if (status == 413) rs.headers[rs.headers_n++] = (HttpHeader){ S("x-amzn-ErrorType"), API_TOO_LARGE->name };
     l->keep_alive = false;
-    answer_text(l, status ? status : 400, str_format(&arena, "{\"message\":\"%.*s\"}", PS(why)));
+    http_answer(l, &rs, false);
+    if (status == 413) conn_linger(l->conn); /* its body is on the way */
     arena_free(&arena);
 }
 

@@ -114,11 +114,21 @@ static const QueryService *query_service(Str signing) {
     return NULL;
 }
 
+static bool serves(const ApiService *s, Str signing) {
+    for (size_t i = 0; i < s->signing_n; i++)
+        if (str_eq(s->signing[i], signing)) return true;
+    return false;
+}
+
 /* An authentication failure in the shape of the service that was meant. */
 static Err not_authenticated(HttpCall *h, const SigV4Fault *f, Str service) {
     atomic_fetch_add(&h->link->gateway->counters.not_authenticated, 1);
     entries_bad_signature(h->link, f);
     h->call.traced = str_eq(service, S("iotdata")) || str_eq(service, S("iotdevicegateway"));
+    size_t n;
+    const ApiService *const *all = api_services(&n);
+    for (size_t i = 0; i < n && !h->call.service; i++)
+        if (serves(all[i], service)) h->call.service = all[i];
     const QueryService *query = query_service(service);
     if (query) {
         query_refuse(query, &h->call, f->status, f->query_code, f->message, &h->response);
@@ -127,12 +137,6 @@ static Err not_authenticated(HttpCall *h, const SigV4Fault *f, Str service) {
     ApiError *error = arena_new(&h->arena, ApiError);
     *error = (ApiError){ .name = str_c(f->code), .status = f->status, .message_member = S("message") };
     return refuse(h, error, f->message);
-}
-
-static bool serves(const ApiService *s, Str signing) {
-    for (size_t i = 0; i < s->signing_n; i++)
-        if (str_eq(s->signing[i], signing)) return true;
-    return false;
 }
 
 static const Str DATA_PLANES[] = { STR_INIT("iot-data"), STR_INIT("iot-jobs-data") };

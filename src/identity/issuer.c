@@ -70,6 +70,7 @@ static void add_host_and_below(Issuer *is, Str host) {
     add_host(is, host);
     if (is_address(host) || str_starts(host, S("*."))) return;
     add_host(is, str_format(&is->arena, "*.%.*s", PS(host)));
+    add_host(is, str_format(&is->arena, "data-%.*s", PS(host))); /* SDKs of signer put it right before the name */
     if (str_find(host, '.') != SIZE_MAX) return;
     /* OpenSSL takes no wildcard right before a name's only label: what SDKs prefix, one by one. */
     static const char *const PREFIXES[] = { "api", "data", "monitor" };

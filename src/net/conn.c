@@ -202,7 +202,7 @@ void conn_close(Conn *c, CloseReason why) {
     conn_release(c);
 }
 
-enum { LINGER_MS = 5000 }; /* for the last output of a peer that does not read */
+enum { LINGER_MS = 5000 }; /* for the last output of a peer that does not read, or sends on */
 
 static void linger_late(Timer *t, Reactor *r) {
     (void)r;
@@ -214,7 +214,12 @@ void conn_finish(Conn *c) {
     c->finishing = true;
     c->timer.fire = linger_late;
     timer_arm(c->reactor, &c->timer, reactor_now_ms(c->reactor) + LINGER_MS);
-    output_mark(c); /* the flush closes it */
+    output_mark(c); /* the flush closes it, unless it lingers */
+}
+
+void conn_linger(Conn *c) {
+    c->lingering = true;
+    conn_finish(c);
 }
 
 void conn_pause(Conn *c) {

@@ -54,7 +54,7 @@ struct Conn {
     SSL *ssl;
     int fd, refs;
     uint16_t local_port;
-    bool handshaking, paused, finishing, closed, dirty, want_write, feeding;
+    bool handshaking, paused, finishing, lingering, closed, dirty, want_write, feeding;
     uint8_t watched;   /* the events that the poll is asked for */
     bool tell_drained; /* set by the handler, for once */
     CloseReason why;
@@ -96,6 +96,9 @@ static inline size_t conn_waiting(const Conn *c) {
 void conn_pause(Conn *c);  /* stops input */
 void conn_resume(Conn *c); /* gives the unused rest again, then reads on; not from within input */
 void conn_finish(Conn *c); /* closes when all output is out */
+/* The same, but a peer that is still sending may do so for a while, unheard: closing at once would take the answer
+ * from it. */
+void conn_linger(Conn *c);
 void conn_close(Conn *c, CloseReason why);
 /* Takes the connection to another reactor; `arrived` runs there. Only with no output waiting.
  * Until then nothing happens on it. */

@@ -198,7 +198,7 @@ static void flush(Conn *c) {
     }
     if (c->wait_len) {
         conn_want_write(c, true);
-    } else if (c->finishing) {
+    } else if (c->finishing && !c->lingering) {
         conn_close(c, CLOSE_BY_SERVER);
     } else if (c->tell_drained) {
         c->tell_drained = false;
@@ -224,5 +224,5 @@ void output_continue(Conn *c) {
     }
     wait_free(c);
     c->want_write = false;
-    if (c->finishing) conn_close(c, CLOSE_BY_SERVER);
+    if (c->finishing && !c->lingering) conn_close(c, CLOSE_BY_SERVER);
 }
