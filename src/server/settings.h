@@ -14,6 +14,7 @@ typedef struct {
     int64_t lambda_instances_max, lambda_idle_s;
     int64_t rules_max;
     bool rules_plain_http;
+    const char *rules_ca;
     int64_t body_bytes_max, store_files_max, http_idle_s;
     BrokerLimits limits;
 } Settings;

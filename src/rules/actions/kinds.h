@@ -3,4 +3,4 @@
 
 #include "rules/action.h"
 
-extern const ActionKind ACTION_REPUBLISH;
+extern const ActionKind ACTION_HTTP, ACTION_LAMBDA, ACTION_REPUBLISH;
