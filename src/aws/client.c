@@ -64,14 +64,19 @@ void aws_client_free(AwsClient *c) {
     free(c);
 }
 
-Str aws_client_region(const AwsClient *c) {
-    return c->o.region;
+static const AwsEndpoint *endpoint_of(const AwsClient *c, const AwsService *service) {
+    for (size_t i = 0; i < c->endpoints_n; i++)
+        if (c->endpoints[i].service == service) return &c->endpoints[i].endpoint;
+    return NULL;
+}
+
+bool aws_client_is_custom(const AwsClient *c, const AwsService *service) {
+    const AwsEndpoint *e = c ? endpoint_of(c, service) : NULL;
+    return e && e->custom;
 }
 
 const AwsEndpoint *aws_client_endpoint(const AwsClient *c, const AwsService *service, Str *why) {
-    const AwsEndpoint *e = NULL;
-    for (size_t i = 0; i < c->endpoints_n; i++)
-        if (c->endpoints[i].service == service) e = &c->endpoints[i].endpoint;
+    const AwsEndpoint *e = endpoint_of(c, service);
     if (e && !c->no_credentials.ptr) return e;
     *why = c->no_credentials;
     return NULL;

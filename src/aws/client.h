@@ -24,7 +24,8 @@ void aws_client_free(AwsClient *c); /* accepts NULL; after the fetch has stopped
 
 /* Where calls to the service go; NULL where neither an endpoint nor credentials are there, with *why. */
 const AwsEndpoint *aws_client_endpoint(const AwsClient *c, const AwsService *service, Str *why);
-Str aws_client_region(const AwsClient *c);
+/* An endpoint is set for it, by whatever way. False for a client that is NULL. */
+bool aws_client_is_custom(const AwsClient *c, const AwsService *service);
 
 /* All of it is copied. */
 typedef struct {

@@ -6,7 +6,6 @@
 #pragma once
 
 #include "api/op.h"
-#include "api/sigv4.h"
 #include "base/arena.h"
 #include "base/clock.h"
 
@@ -14,6 +13,7 @@ typedef struct Broker Broker;
 typedef struct Functions Functions; /* api/function.h */
 typedef struct Fetch Fetch;         /* net/fetch.h: outbound HTTP */
 typedef struct Principal Principal;
+typedef struct Folder Folder;       /* aws/folder.h */
 typedef struct AwsClient AwsClient; /* signed calls to AWS services, or to what speaks their API */
 typedef struct Rules Rules;
 
@@ -23,16 +23,14 @@ typedef struct {
     Rules *rules;
     Broker *broker;
     Functions *functions;
-    Fetch *fetch;   /* to what the operator named */
-    Fetch *outward; /* to what a rule's author named: another one, which keeps away from this machine */
+    Fetch *fetch;
     AwsClient *aws;
-    const SigV4Credentials *credentials; /* whose requests outward are signed; NULL: nobody's */
+    Folder *objects; /* where no S3 is configured */
     const Clock *clock;
     const Principal *self; /* the server itself: on whose behalf a rule publishes on reserved topics */
     Str region;
     Str data_dir;
-    bool plain_http;     /* operator's setting: destinations on loopback and without TLS */
-    const char *ca_file; /* operator's setting: what http destinations are trusted by; NULL: the system's CAs */
+    bool plain_http; /* operator's setting: destinations on loopback and without TLS */
 } ActionEnv;
 
 /* Why an action's parameters do not do, at Create- and ReplaceTopicRule.

@@ -12,9 +12,9 @@ typedef struct {
     bool aws_quotas, test, ephemeral, require_sni, skip_sync, answer_early, salvage;
     const char *lambda_python;
     int64_t lambda_instances_max, lambda_idle_s;
+    const char *aws_endpoint, *aws_profile;
     int64_t rules_max;
     bool rules_plain_http;
-    const char *rules_ca;
     int64_t body_bytes_max, store_files_max, http_idle_s;
     BrokerLimits limits;
 } Settings;

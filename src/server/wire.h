@@ -4,7 +4,6 @@
 #include "broker/broker.h"
 #include "gateway/gateway.h"
 #include "server/log_ring.h"
-#include "api/sigv4.h"
 #include "server/settings.h"
 
 enum { REACTORS_MAX = 64 };
@@ -25,8 +24,9 @@ typedef struct Server {
     Gateway *gateway;
     struct Reached *reached; /* NULL, but in a run of tests */
     struct Lambda *lambda;
-    struct Fetch *outward;    /* what rules' authors name */
-    SigV4Credentials aws_key; /* of the environment; borrowed */
+    struct Fetch *fetch; /* outward.h */
+    struct AwsClient *aws;
+    struct Folder *objects;
     struct Upkeep *upkeep;
     AdminSource admin;
     int mqtt_port, https_port, plain_port; /* as they are; 0: off */
