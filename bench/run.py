@@ -1,203 +1,42 @@
 #!/usr/bin/env python3
-"""Measures Starling beside mosquitto and a bare relay, one load at a time, and writes the table of bench/README.md.
+"""Measures Starling beside its peers and the floors, and writes the tables of bench/README.md and the charts.
 
-   ./dev bench                 every row, three rounds; writes bench/README.md
-   ./dev bench NAME...         only these rows (a prefix is enough); prints the table
+   ./dev bench                 every row, three rounds; writes bench/README.md and bench/charts
+   ./dev bench NAME...         only these rows (a prefix is enough); prints their tables
    ./dev bench --rounds N --seconds S
 
-A round runs each row on each broker in turn, each time on a freshly started process; the table states medians."""
+A round runs each load on each system in turn, each time on a freshly started process; the tables state medians."""
 import argparse
-import dataclasses
 import datetime
 import json
 import os
 import pathlib
 import resource
-import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
-from device import make_device
+import rows as all_rows
+from apiload import ApiLoad
+from rows import FLOOR, STARLING
+from systems import API_SERVERS, BROKERS, BUILD, ROOT, Starling, StarlingTwo, make_certificates
+from table import chart, number, table
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
-STARLING, MQLOAD, RELAY = BUILD / "src/server/starling", BUILD / "bench/mqload", BUILD / "bench/relay"
-README = ROOT / "bench/README.md"
+MQLOAD, FLOORS = BUILD / "bench/mqload", BUILD / "bench/floors"
+README, CHARTS = ROOT / "bench/README.md", ROOT / "bench/charts"
 BEGIN, END = "<!-- written by bench/run.py: begin -->", "<!-- written by bench/run.py: end -->"
-START_TIMEOUT_S = 30
 LOAD_TIMEOUT_S = 300
-WILDCARDS = 100_000
+PEER_ROUNDS_OF_API = 1  # of moto and ministack, whose loads take minutes
+CHARTED = ("fanin-q0", "interleaved", "fanout-q1", "connect", "shadow-get", "idle-5k")
 
-# What a fleet's policy looks like: the client's own identity decides, for every connect, publish and receive.
-POLICY = {"Version": "2012-10-17", "Statement": [
-    {"Effect": "Allow", "Action": "iot:Connect", "Resource": "arn:aws:iot:*:*:client/${iot:ClientId}"},
-    {"Effect": "Allow", "Action": ["iot:Publish", "iot:Receive"], "Resource": [
-        "arn:aws:iot:*:*:topic/perf/*", "arn:aws:iot:*:*:topic/${iot:ClientId}/*"]},
-    {"Effect": "Allow", "Action": "iot:Subscribe", "Resource": [
-        "arn:aws:iot:*:*:topicfilter/perf/*", "arn:aws:iot:*:*:topicfilter/${iot:ClientId}/*"]}]}
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    name: str
-    title: str
-    unit: str
-    figure: str  # of what mqload prints
-    load: tuple[str, ...]
-    tls: bool = False
-    relay: bool = True  # the relay knows a topic's number and nothing else
-    more_is_better: bool = False
-
-
-CONNECTS = ("connect", "--clients", "3000", "--seconds", "1")
-CONNECTS_PLAIN = ("connect", "--clients", "5000", "--seconds", "1")
-FANIN = ("fanin", "--clients", "50")
-FANOUT = ("fanout", "--clients", "1000")
-WILDCARD = ("wildcard", "--clients", "50", "--wild", str(WILDCARDS))
-CPU = ("CPU s / million", "broker_cpu_s_per_million")
-ROWS = (
-    Row("connect-rate", "connects a second, mutual TLS 1.3", "1/s", "connects_per_s", CONNECTS, tls=True,
-        more_is_better=True),
-    Row("connect-cpu", "CPU of a connect, mutual TLS 1.3", "µs", "broker_cpu_us_per_connect", CONNECTS, tls=True),
-    Row("connect-memory", "memory of an idle connection, mutual TLS 1.3", "kB", "kb_per_connection", CONNECTS, tls=True),
-    Row("connect-plain-memory", "memory of an idle connection, no TLS", "kB", "kb_per_connection", CONNECTS_PLAIN),
-    Row("fanin-q0", "50 publishers to 50 subscribers, QoS 0", *CPU, FANIN),
-    Row("fanin-q1", "the same, QoS 1", *CPU, (*FANIN, "--qos", "1")),
-    Row("fanin-tls-q0", "the same, QoS 0, mutual TLS 1.3", *CPU, FANIN, tls=True),
-    Row("fanout-q0", "1 publisher to 1,000 subscribers, QoS 0", *CPU, FANOUT, relay=False),
-    Row("fanout-q1", "the same, QoS 1", *CPU, (*FANOUT, "--qos", "1"), relay=False),
-    Row("wildcards-q0", f"50 to 50, QoS 0, with {WILDCARDS:,} wildcard subscriptions", *CPU, WILDCARD, relay=False),
+TABLES = (
+    ("Messages", all_rows.MESSAGES, BROKERS),
+    ("Connections", all_rows.CONNECTIONS, BROKERS),
+    ("Two reactors", all_rows.REACTORS, (StarlingTwo,)),
+    ("The API over HTTPS", all_rows.API, API_SERVERS),
+    ("The store", all_rows.STORE, (Starling,)),
 )
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def openssl(folder, *arguments):
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def make_certificates(folder):
-    """A CA, a server and a client certificate, all P-256 as Starling's are."""
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    openssl(folder, "req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=bench CA")
-    for name, subject in (("server", "/CN=localhost"), ("client", "/CN=client")):
-        openssl(folder, "req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", subject)
-        openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "2",
-                "-out", f"{name}.pem")
-
-
-class Broker:
-    """A process on loopback, started for each load and ended after it."""
-    name = ""
-
-    def __init__(self, folder):
-        self.folder, self.process, self.port = folder, None, 0
-        self.ca, self.cert, self.key = folder / "ca.pem", folder / "client.pem", folder / "client.key"
-
-    def run(self, command):
-        with open(self.folder / f"{self.name}.log", "ab") as log:
-            self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-
-    def wait(self, ready):
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not ready():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                log = (self.folder / f"{self.name}.log").read_text()[-2000:]
-                raise SystemExit(f"bench: {self.name} did not start:\n{log}")
-            time.sleep(0.02)
-
-    def accepts(self):
-        with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-    def version(self):
-        return self.name
-
-
-class Relay(Broker):
-    name = "bare relay"
-
-    def start(self, tls):
-        self.port = free_port()
-        self.run([RELAY, self.port, *(["tls", self.ca, self.folder / "server.pem", self.folder / "server.key"] if tls else [])])
-        self.wait(self.accepts)
-
-
-class Mosquitto(Broker):
-    name = "mosquitto"
-
-    def start(self, tls):
-        self.port = free_port()
-        lines = [f"listener {self.port} 127.0.0.1", "allow_anonymous true", "persistence false", "log_type error"]
-        if os.getuid() == 0:
-            lines += ["user root"]  # it would drop to a user that cannot read the keys
-        if tls:
-            lines += [f"cafile {self.ca}", f"certfile {self.folder}/server.pem", f"keyfile {self.folder}/server.key",
-                      "require_certificate true"]
-        config = self.folder / "mosquitto.conf"
-        config.write_text("\n".join(lines) + "\n")
-        self.run(["mosquitto", "-c", config])
-        self.wait(self.accepts)
-
-    def version(self):
-        said = subprocess.run(["mosquitto", "-h"], capture_output=True, text=True).stdout
-        return said.splitlines()[0] if said else self.name
-
-
-class Starling(Broker):
-    name = "Starling"
-
-    def __init__(self, folder):
-        super().__init__(folder)
-        self.data = folder / "data"
-        self.ca, self.cert, self.key = self.data / "ca.pem", folder / "device.pem", folder / "device.key"
-
-    def start(self, tls):
-        ready = self.data / "ready.json"
-        ready.unlink(missing_ok=True)
-        self.run([STARLING, "serve", "--data", self.data, "--reactors", 1, "--mqtt-port", 0, "--https-port", 0,
-                  "--plain-port", 0])
-        self.wait(ready.exists)
-        self.port = json.loads(ready.read_text())["mqtt_port" if tls else "plain_port"]
-        if tls and not self.cert.exists():
-            self.add_device()
-
-    def add_device(self):
-        make_device(self.data, POLICY, self.key, self.cert)
-        self.stop()  # a server that has just made a device is not a fresh one
-        self.start(True)
-
-
-def measure(broker, row, seconds):
-    broker.start(row.tls)
-    try:
-        command = [MQLOAD, *row.load, "--port", broker.port, "--pid", broker.process.pid]
-        if row.load[0] != "connect":
-            command += ["--seconds", seconds]
-        if row.tls:
-            command += ["--tls=1.3", "--cafile", broker.ca, "--cert", broker.cert, "--key", broker.key]
-        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=LOAD_TIMEOUT_S)
-        if done.returncode:
-            raise SystemExit(f"bench: {row.name} on {broker.name}: {done.stderr or done.stdout}")
-        return json.loads(done.stdout)
-    finally:
-        broker.stop()
 
 
 def progress(text):
@@ -207,65 +46,153 @@ def progress(text):
         print(text, file=sys.stderr, flush=True)
 
 
-def run_all(rows, rounds, seconds):
-    """Figures by (load, broker): rows that share a load and differ in the figure are measured once."""
-    results, versions = {}, {}
-    with tempfile.TemporaryDirectory(prefix="starling-bench-") as folder:
-        folder = pathlib.Path(folder)
-        make_certificates(folder)
-        brokers = [Relay(folder), Mosquitto(folder), Starling(folder)]
-        for turn in range(rounds):
-            seen = set()
+def message_load(system, row, seconds):
+    system.start(row)
+    try:
+        command = [MQLOAD, *row.load, "--port", system.port, "--pid", system.process.pid]
+        if row.work not in ("connect", "resume"):
+            command += ["--seconds", seconds]
+        if row.tls:
+            command += ["--tls=1.3", "--cafile", system.ca, "--cert", system.cert, "--key", system.key]
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=LOAD_TIMEOUT_S)
+        if not done.stdout.strip():
+            raise SystemExit(f"bench: {row.name} on {system.name}: {done.stderr}")
+        return {**json.loads(done.stdout), **({"failed": done.stderr.strip()[:200]} if done.returncode else {})}
+    finally:
+        system.stop()
+
+
+class Run:
+    def __init__(self, options, folder):
+        self.options, self.folder = options, folder
+        self.results, self.versions, self.systems = {}, {}, {}
+        self.api = ApiLoad(folder, options.seconds)
+
+    def key(self, row, system):
+        return row.load, row.tls, row.setup, system.name
+
+    def system(self, kind):
+        if kind not in self.systems:
+            system = self.systems[kind] = kind(self.folder)
+            progress(f"preparing {system.name}")
+            system.prepare()
+            self.versions[system.name] = system.version()
+        return self.systems[kind]
+
+    def measure(self, system, row):
+        if row.work in ("api", "restart"):
+            return self.api.measure(system, row)
+        return message_load(system, row, self.options.seconds)
+
+    def round(self, turn, tables):
+        seen = set()
+        for _, rows, kinds in tables:
             for row in rows:
-                if (row.load, row.tls) in seen:
-                    continue
-                seen.add((row.load, row.tls))
-                for broker in brokers:
-                    if broker.name == Relay.name and not row.relay:
+                for kind in kinds:
+                    system = self.system(kind)
+                    key = self.key(row, system)
+                    if key in seen or system.cannot(row):
                         continue
-                    progress(f"round {turn + 1} of {rounds}: {row.name} on {broker.name}")
-                    figures = measure(broker, row, seconds)
-                    results.setdefault((row.load, row.tls, broker.name), []).append(figures)
-                    versions[broker.name] = broker.version()
-        progress("")
-    return results, versions
+                    if row.work == "api" and system.name != STARLING and turn >= PEER_ROUNDS_OF_API:
+                        continue
+                    if row.work == "restart" and turn > 0:
+                        continue
+                    seen.add(key)
+                    progress(f"round {turn + 1} of {self.options.rounds}: {row.name} on {system.name}")
+                    self.results.setdefault(key, []).append(self.measure(system, row))
+
+    def figure(self, row, name):
+        runs = self.results.get((row.load, row.tls, row.setup, name), [])
+        values = []
+        for run in runs:
+            value = run
+            for part in row.figure.split("."):
+                value = value.get(part) if isinstance(value, dict) else None
+            if value is not None and "failed" not in run:
+                values.append(value)
+        return statistics.median(values) if values else None
 
 
-def median_of(results, row, broker):
-    runs = results.get((row.load, row.tls, broker))
-    return statistics.median(run[row.figure] for run in runs) if runs else None
+def floors(folder):
+    """What the libraries charge by themselves."""
+    def run(*arguments):
+        done = subprocess.run([str(a) for a in (FLOORS, *arguments)], capture_output=True, text=True, cwd=folder)
+        return json.loads(done.stdout) if done.returncode == 0 else {}
+    store = [run("store", folder / f"floor-{i}") for i in range(3)]
+    return {"store": statistics.median(s["records_per_s"] for s in store) if all(store) else None,
+            "document": run("document").get("cpu_us"),
+            **run("handshake", "ca.pem", "server.pem", "server.key", "client.pem", "client.key")}
 
 
-def number(value):
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.3g}"
+def met(run, bare, row, target, ours):
+    """True, False, or None where there is nothing to compare with."""
+    if ours is None:
+        return None
+    other = 1.0
+    if target.row:
+        other = named(run, target.row)
+    elif target.of == FLOOR + " of `connect`":
+        other = run.figure(next(r for r in all_rows.CONNECTIONS if r.name == "connect"), FLOOR)
+    elif target.of == "ministack over HTTP":
+        other = run.figure(next(r for r in all_rows.API if r.name == "shadow-update-rate"), "ministack")
+    elif target.of == FLOOR and row.work == "shadow":
+        other = bare.get("store")
+    elif target.of:
+        other = run.figure(row, target.of)
+    if other is None:
+        return None
+    return ours >= target.factor * other if target.least else ours <= target.factor * other
 
 
-def ratio(ours, other):
-    return f"× {ours / other:.2g}" if other and ours is not None and other > 0 else "–"
+def named(run, name):
+    row = next(r for _, rows, _ in TABLES for r in rows if r.name == name)
+    return run.figure(row, STARLING)
 
 
-def table(rows, results):
-    lines = ["| | unit | bare relay | mosquitto | **Starling** | to the relay | to mosquitto |",
-             "| --- | --- | ---: | ---: | ---: | ---: | ---: |"]
-    for row in rows:
-        floor, peer, ours = (median_of(results, row, b.name) for b in (Relay, Mosquitto, Starling))
-        unit = row.unit + (" (more is better)" if row.more_is_better else "")
-        lines.append(f"| `{row.name}`: {row.title} | {unit} | {number(floor)} | {number(peer)} | **{number(ours)}** |"
-                     f" {ratio(ours, floor)} | {ratio(ours, peer)} |")
-    return lines
+def cell(run, row, system):
+    reason = system.cannot(row)
+    if reason:
+        return reason
+    text = number(run.figure(row, system.name))
+    if any("failed" in r for r in run.results.get(run.key(row, system), [])):
+        text += " (fails)"
+    return f"**{text}**" if system.name.startswith(STARLING) else text
 
 
-def faults(rows, results):
-    """What would make a figure worth nothing: loss, reordering."""
+def one_table(run, bare, title, rows, kinds):
+    systems = [run.system(kind) for kind in kinds]
     lines = []
-    for (load, tls, broker), runs in results.items():
-        lost = statistics.median(r["lost"] for r in runs)
-        reordered = sum(r["reordered"] for r in runs)
-        if lost or reordered:
-            name = next(r.name for r in rows if (r.load, r.tls) == (load, tls))
-            lines.append(f"- `{name}` on {broker}: {lost:,.0f} messages lost (median), {reordered:,.0f} out of order")
+    for row in rows:
+        own = next(s for s in systems if s.name.startswith(STARLING))
+        ours = run.figure(row, own.name)
+        floor = run.figure(row, FLOOR)
+        ratio = f"× {ours / floor:.2f}" if ours is not None and floor else "–"
+        verdicts = {None: "?", True: "met", False: "**missed**"}
+        goals = "; ".join(f"{t.text()}: {verdicts[met(run, bare, row, t, ours)]}" for t in row.targets) or "–"
+        lines.append([f"`{row.name}`: {row.title}", row.unit + (" (more is better)" if row.more_is_better else ""),
+                      *(cell(run, row, s) for s in systems), ratio, goals])
+    return [f"### {title}", "", *table(["", "unit", *(s.name for s in systems), "to the floor", "target"], lines), ""]
+
+
+def faults(run, tables):
+    """What would make a figure worth nothing: loss, reordering, refusals."""
+    lines, seen = [], set()
+    for _, rows, kinds in tables:
+        for row in rows:
+            for kind in kinds:
+                system = run.system(kind)
+                key = run.key(row, system)
+                runs = run.results.get(key, [])
+                if key in seen or not runs:
+                    continue
+                seen.add(key)
+                lost = statistics.median(r.get("lost", 0) for r in runs)
+                reordered = sum(r.get("reordered", 0) for r in runs)
+                if lost or reordered:
+                    lines.append(f"- `{row.name}` on {system.name}: {lost:,.0f} messages lost (median), "
+                                 f"{reordered:,.0f} out of order")
+                for why in sorted({r["failed"] for r in runs if "failed" in r}):
+                    lines.append(f"- `{row.name}` on {system.name}: {why}")
     return lines
 
 
@@ -285,33 +212,63 @@ def commit():
 
 
 def write_readme(lines):
-    text = README.read_text()
-    head, rest = text.split(BEGIN, 1)
+    head, rest = README.read_text().split(BEGIN, 1)
     _, tail = rest.split(END, 1)
     README.write_text(head + BEGIN + "\n" + "\n".join(lines) + "\n" + END + tail)
 
 
+def write_charts(run):
+    CHARTS.mkdir(exist_ok=True)
+    made = []
+    for _, rows, kinds in TABLES:
+        for row in rows:
+            if row.name not in CHARTED:
+                continue
+            bars = [(s.name, run.figure(row, s.name)) for s in map(run.system, kinds)]
+            (CHARTS / f"{row.name}.svg").write_text(chart(row.title, row.unit, bars))
+            made.append(f"![{row.title}](charts/{row.name}.svg)")
+    return made
+
+
 def main():
+    names = [r.name for _, rows, _ in TABLES for r in rows]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="rows: " + ", ".join(r.name for r in ROWS))
+    parser.add_argument("names", nargs="*", metavar="NAME", help="rows: " + ", ".join(names))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3, help="of each measured span")
     options = parser.parse_args()
-    rows = [r for r in ROWS if not options.names or any(r.name.startswith(n) for n in options.names)]
-    if not rows:
-        parser.error(f"no row {' '.join(options.names)}; there are {', '.join(r.name for r in ROWS)}")
+    tables = [(title, tuple(r for r in rows if not options.names or any(r.name.startswith(n) for n in options.names)),
+               kinds) for title, rows, kinds in TABLES]
+    tables = [t for t in tables if t[1]]
+    if not tables:
+        parser.error(f"no row {' '.join(options.names)}; there are {', '.join(names)}")
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    results, versions = run_all(rows, options.rounds, options.seconds)
-    load = os.getloadavg()[1]
-    lines = [f"`./dev bench`, commit {commit()}, {datetime.date.today()}; {machine()} (load average {load:.1f}), "
-             f"{versions[Mosquitto.name]}; medians of {options.rounds} rounds of {options.seconds:g} s", "",
-             *table(rows, results)]
-    lost = faults(rows, results)
-    lines += ["", *lost] if lost else ["", "No message was lost or out of order."]
-    print("\n".join(lines))
-    if not options.names:
-        write_readme(lines)
+    with tempfile.TemporaryDirectory(prefix="starling-bench-") as folder:
+        folder = pathlib.Path(folder)
+        make_certificates(folder)
+        run = Run(options, folder)
+        loads = [os.getloadavg()[0]]
+        bare = floors(folder)
+        for turn in range(options.rounds):
+            run.round(turn, tables)
+            loads.append(os.getloadavg()[0])
+        progress("")
+        peers = ", ".join(v for n, v in run.versions.items() if n not in (FLOOR,) and not n.startswith(STARLING))
+        lines = [f"`./dev bench`, commit {commit()}, {datetime.date.today()}; {machine()}, load average "
+                 f"{min(loads):.1f} to {max(loads):.1f}; {peers}; medians of {options.rounds} rounds of "
+                 f"{options.seconds:g} s (moto and ministack: one round)", ""]
+        lines += [f"Floors of the libraries: RocksDB {number(bare.get('store'))} records a second in synced batches of 64; "
+                  f"yyjson {number(bare.get('document'))} µs to read, change and write a shadow document; OpenSSL's part of "
+                  f"a mutual TLS 1.3 handshake in memory {number(bare.get('new_us'))} µs, resumed "
+                  f"{number(bare.get('resumed_us'))} µs.", ""]
+        for title, rows, kinds in tables:
+            lines += one_table(run, bare, title, rows, kinds)
+        wrong = faults(run, tables)
+        lines += wrong if wrong else ["No message was lost or out of order."]
+        print("\n".join(lines))
+        if not options.names:
+            write_readme([*lines, "", *write_charts(run)])
 
 
 if __name__ == "__main__":

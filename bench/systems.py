@@ -53,6 +53,7 @@ def make_certificates(folder):
 class System:
     """One process. `cannot` says why it cannot carry out a row, or nothing."""
     name = ""
+    connections = 64  # of loads of the API
     cannot_kinds: dict = {}
 
     def __init__(self, folder):
@@ -63,7 +64,7 @@ class System:
         """Installs or builds what is missing; ends the bench with a sentence where that fails."""
 
     def cannot(self, row):
-        return self.cannot_kinds.get(row.kind)
+        return self.cannot_kinds.get(row.work)
 
     def run(self, command, **environment):
         began = time.monotonic()
@@ -203,7 +204,7 @@ class Starling(System):
 
     def __init__(self, folder):
         super().__init__(folder)
-        self.ca_made, self.data, self.reactors = False, folder / "data", 1
+        self.data, self.reactors = folder / "data", 1
         self.ca, self.cert, self.key = self.data / "ca.pem", folder / "device.pem", folder / "device.key"
 
     def start(self, row):
@@ -221,6 +222,11 @@ class Starling(System):
         self.wait(ready.exists, self.run([STARLING, "serve", "--data", self.data, "--reactors", self.reactors, "--mqtt-port",
                                           0, "--https-port", 0, "--plain-port", 0]))
 
+    def renew(self):
+        """Forgets everything."""
+        shutil.rmtree(self.data, ignore_errors=True)
+        self.cert.unlink(missing_ok=True)
+
     def ready(self):
         return json.loads((self.data / "ready.json").read_text())
 
@@ -236,6 +242,10 @@ class StarlingTwo(Starling):
 
 class Moto(System):
     name = "moto"
+    connections = 8  # it answers one at a time, and closes each
+
+    def cannot(self, row):
+        return "minutes" if row.load == ("create-10000",) else None
 
     def start(self, row):
         self.port = free_port()

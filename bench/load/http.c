@@ -182,6 +182,12 @@ static size_t answer_len(const HttpConn *c) {
     return SIZE_MAX;
 }
 
+/* It does not take another one, even where it leaves the connection open for a while. */
+static bool says_close(const HttpConn *c) {
+    const uint8_t *end = memmem(c->answer, c->got, "\r\n\r\n", 4);
+    return end && memmem(c->answer, (size_t)(end - c->answer), "onnection: close", 16);
+}
+
 static void answered(HttpConn *c) {
     int status = c->got > 12 ? atoi((char *)c->answer + 9) : 0;
     if (status < 200 || status > 299) {
@@ -229,6 +235,7 @@ static void receive(HttpConn *c) {
         c->answer[c->got] = 0;
         if (c->len && answer_len(c) && answer_len(c) <= c->got) {
             answered(c);
+            if (says_close(c)) reopen(c);
             next_request(c);
             if (!c->ssl || !c->len) return;
         }
