@@ -31,6 +31,9 @@ ACTION = {
 }
 SIGN = {"iot": ["execute-api"], "iot-data": ["iotdevicegateway"]}
 UNKNOWN = {"iot-data": "ResourceNotFound"}  # what an unknown path gives (Source: aws-amplify/aws-sdk-ios issue 720)
+# Outputs that AWS leaves out although its model requires them: a function without a signing configuration has no ARN of one
+# (Source: GetFunctionCodeSigningConfig's example in the CLI's reference, and terraform-provider-aws reading nil).
+LEFT_OUT = {("lambda", "GetFunctionCodeSigningConfigResponse", "CodeSigningConfigArn")}
 INVALID = ["InvalidRequest", "Validation", "InvalidParameter", "BadRequest"]
 SCALARS = {"integer": "int", "long": "long", "double": "double", "float": "float", "boolean": "bool"}
 
@@ -64,6 +67,9 @@ class Model:
     def __init__(self, data):
         self.data = data
         self.shapes = data["shapes"]
+        for service, shape, member in LEFT_OUT:
+            if service == data["metadata"]["endpointPrefix"]:
+                self.shapes[shape]["required"].remove(member)
         self.errors = {name for op in data["operations"].values() for name in (e["shape"] for e in op.get("errors", []))}
         self.used = set()
 

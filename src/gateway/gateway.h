@@ -18,6 +18,7 @@ typedef struct Gateway Gateway;
 typedef struct {
     Str method, path;
     bool loopback_only, waits;
+    bool prefix; /* path is only its beginning, and a request that is signed goes to the API instead */
     void (*handle)(void *ctx, const ApiRequest *rq, Arena *arena, ApiResponse *rs);
 } LocalRoute;
 

@@ -67,12 +67,18 @@ static bool loopback(const Link *l) {
     return conn_is_loopback(l->conn);
 }
 
+static bool is_signed(const HttpRequest *rq) {
+    const ApiRequest in = { rq->method, rq->path, rq->query, rq->headers, rq->headers_n, rq->body };
+    return sigv4_present(&in);
+}
+
 /* The server's own paths; false: it is none of them. */
 static bool local(Link *l, const HttpRequest *rq) {
     const GatewayOptions *o = &l->gateway->o;
     for (size_t i = 0; i < o->local_n; i++) {
         const LocalRoute *r = &o->local[i];
-        if (!str_eq(r->path, rq->path) || !str_eq(r->method, rq->method)) continue;
+        if (!(r->prefix ? str_starts(rq->path, r->path) : str_eq(r->path, rq->path))) continue;
+        if (!str_eq(r->method, rq->method) || (r->prefix && is_signed(rq))) continue;
         if (r->loopback_only && !loopback(l)) {
             answer_text(l, 403, S("{\"message\":\"only from this machine\"}"));
             return true;

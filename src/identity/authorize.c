@@ -143,7 +143,20 @@ static Str resource_arn(Call *c, const ApiOp *op, const void *in, Str template) 
     return call_arn(c, "iot", "%.*s", PS(writer_str(&w)));
 }
 
+/* Source: service authorization reference, "Actions, resources, and condition keys for AWS Lambda" */
+static Str function_resource(Call *c, const ApiOp *op, const void *in) {
+    Str name = text_of(op, in, S("FunctionName"));
+    if (!name.len) name = text_of(op, in, S("Resource"));
+    if (!name.len) return S("*");
+    if (str_starts(name, S("arn:"))) return name;
+    size_t at = str_find_str(name, S("function:"));
+    if (at != SIZE_MAX) name = str_from(name, at + 9);
+    Str qualifier = text_of(op, in, S("Qualifier"));
+    return call_arn(c, "lambda", "function:%.*s%s%.*s", PS(name), qualifier.len ? ":" : "", PS(qualifier));
+}
+
 static Str path_resource(Call *c, const ApiOp *op, const void *in) {
+    if (str_eq(op->service->name, S("lambda"))) return function_resource(c, op, in);
     for (size_t i = 0; i < sizeof PATHS / sizeof *PATHS; i++) {
         if (!str_starts(op->path, PATHS[i].path)) continue;
         Str rest = str_from(op->path, PATHS[i].path.len);
@@ -163,9 +176,12 @@ static void add_var(AuthorizeNeed *need, Call *c, Str name, Str value) {
 AuthorizeNeed authorize_need(Call *c, const ApiOp *op, const void *in) {
     bool jobs_data = str_eq(op->service->name, S("iot-jobs-data"));
     bool data = str_eq(op->service->name, S("iot-data"));
-    AuthorizeNeed need = { .action = str_format(c->arena, "%.*s:%.*s", PS(op->service->action), PS(op->name)) };
+    bool invoke = str_eq(op->service->name, S("lambda")) && str_starts(op->name, S("Invoke"));
+    Str name = invoke ? S("InvokeFunction") : op->name;
+    AuthorizeNeed need = { .action = str_format(c->arena, "%.*s:%.*s", PS(op->service->action), PS(name)) };
     Str *resources = arena_array(c->arena, Str, RESOURCES_MAX);
-    for (size_t i = 0; !jobs_data && i < sizeof OPS / sizeof *OPS; i++)
+    bool listed = !jobs_data && !str_eq(op->service->name, S("lambda"));
+    for (size_t i = 0; listed && i < sizeof OPS / sizeof *OPS; i++)
         if (str_eq(OPS[i].op, op->name))
             for (size_t k = 0; k < RESOURCES_MAX && OPS[i].resources[k].ptr; k++)
                 resources[need.resources_n++] = resource_arn(c, op, in, OPS[i].resources[k]);

@@ -53,5 +53,8 @@ typedef struct {
  * Errors: ERR_MALFORMED, ERR_LIMIT, ERR_INVALID */
 NODISCARD Err x509_parse_csr(Str pem_or_der, Arena *arena, CsrInfo *out, Str *why);
 
+/* Whether the certificate (DER) has the request's key and subject. */
+bool x509_is_of_request(Str certificate_der, Str csr_der);
+
 Str x509_pem(Arena *arena, Str der);         /* "-----BEGIN CERTIFICATE-----…", lines of 64, a newline at the end */
 Str x509_fingerprint(Arena *arena, Str der); /* lower-case hex SHA-256 */

@@ -62,3 +62,16 @@ Err x509_parse_csr(Str text, Arena *arena, CsrInfo *out, Str *why) {
     ERR_clear_error();
     return e;
 }
+
+bool x509_is_of_request(Str certificate_der, Str csr_der) {
+    const unsigned char *at = certificate_der.ptr;
+    X509 *cert = d2i_X509(NULL, &at, (long)certificate_der.len);
+    X509_REQ *csr = decode(csr_der);
+    EVP_PKEY *key = cert ? X509_get0_pubkey(cert) : NULL, *asked = csr ? X509_REQ_get0_pubkey(csr) : NULL;
+    bool same = key && asked && EVP_PKEY_eq(key, asked) == 1 &&
+                X509_NAME_cmp(X509_get_subject_name(cert), X509_REQ_get_subject_name(csr)) == 0;
+    X509_free(cert);
+    X509_REQ_free(csr);
+    ERR_clear_error();
+    return same;
+}

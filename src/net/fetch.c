@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -45,7 +46,7 @@ struct Fetch {
     pthread_mutex_t lock;
     Job *posted, **posted_tail; /* under lock */
     int64_t waiting, waiting_max;
-    bool stopping, stopped;
+    bool stopping, stopped, elsewhere_only;
     /* the thread's */
     Job by_deadline; /* head of a ring */
     CURL *kept[EASY_KEPT];
@@ -127,10 +128,29 @@ static Str why_of(Job *j, CURLcode code) {
 
 /* ------------------------------------------------------------------------------------------------ the request */
 
+/* Loopback, link-local, unspecified; IPv4 also inside of IPv6. */
+static bool is_here(const struct sockaddr *at) {
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)at;
+    struct in_addr four = { 0 };
+    if (at->sa_family == AF_INET6) {
+        const struct in6_addr *a = &six->sin6_addr;
+        if (!IN6_IS_ADDR_V4MAPPED(a) && !IN6_IS_ADDR_V4COMPAT(a))
+            return IN6_IS_ADDR_LOOPBACK(a) || IN6_IS_ADDR_LINKLOCAL(a) || IN6_IS_ADDR_UNSPECIFIED(a);
+        memcpy(&four, &a->s6_addr[12], sizeof four);
+    } else if (at->sa_family == AF_INET) {
+        four = ((const struct sockaddr_in *)at)->sin_addr;
+    } else {
+        return true;
+    }
+    uint32_t n = ntohl(four.s_addr);
+    return n >> 24 == 127 || n >> 24 == 0 || n >> 16 == 0xA9FE || n >> 28 == 0xE || n == UINT32_MAX;
+}
+
 /* No program that this one starts inherits a connection. */
 static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *at) {
-    (void)ctx;
+    const Job *j = ctx;
     (void)purpose;
+    if (j->fetch->elsewhere_only && is_here(&at->addr)) return CURL_SOCKET_BAD;
     return socket(at->family, at->socktype | SOCK_CLOEXEC, at->protocol);
 }
 
@@ -162,6 +182,7 @@ static void set_up(Job *j, CURL *easy) {
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, j->fault);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, j);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, j->lines);
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, j->method);
     if (strcmp(j->method, "HEAD") == 0) curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
@@ -179,7 +200,7 @@ static void set_up(Job *j, CURL *easy) {
         curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)j->redirects_max);
         curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     }
-    if (is_loopback(j->url)) curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+    if (is_loopback(j->url) || j->fetch->elsewhere_only) curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
     if (j->ca_file) curl_easy_setopt(easy, CURLOPT_CAINFO, j->ca_file);
     if (j->client_cert_pem.ptr) {
         set_pem(easy, CURLOPT_SSLCERT_BLOB, CURLOPT_SSLCERTTYPE, j->client_cert_pem);
@@ -365,6 +386,7 @@ Err fetch_new(const FetchOptions *o, Fetch **out) {
     Fetch *f = mem_new(sizeof *f);
     int64_t per_host = o->connections_per_host_max ? o->connections_per_host_max : FETCH_PER_HOST_MAX;
     int64_t all = o->connections_max ? o->connections_max : FETCH_CONNECTIONS_MAX;
+    f->elsewhere_only = o->elsewhere_only;
     f->waiting_max = o->waiting_max ? o->waiting_max : FETCH_WAITING_MAX;
     f->posted_tail = &f->posted;
     f->by_deadline.next = f->by_deadline.prev = &f->by_deadline;

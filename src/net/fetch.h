@@ -9,6 +9,10 @@ typedef struct Fetch Fetch;
 
 typedef struct {
     int64_t connections_per_host_max, connections_max, waiting_max; /* 0: FETCH_…; waiting: requests not answered yet */
+    /* Whoever writes the URLs is not the operator: no address of this machine and none of its own link is connected to,
+     * whatever the host name resolves to (a cloud's metadata service is there). No proxy. Connections are not shared
+     * with another Fetch's. */
+    bool elsewhere_only;
 } FetchOptions;
 enum { FETCH_PER_HOST_MAX = 16, FETCH_CONNECTIONS_MAX = 256, FETCH_WAITING_MAX = 16384 };
 

@@ -367,11 +367,29 @@ static void tls_is_checked_both_ways(void **state) {
     rmdir(dir);
 }
 
+static void whoever_is_not_the_operator_does_not_reach_this_machine(void **state) {
+    (void)state;
+    Bed *b = bed(echo, &(FetchOptions){ .elsewhere_only = true });
+    static const char *const HOSTS[] = { "127.0.0.1",          "localhost",  "[::1]",           "0.0.0.0",
+                                         "[::ffff:127.0.0.1]", "2130706433", "169.254.169.254", "[fe80::1]" };
+    for (size_t i = 0; i < sizeof HOSTS / sizeof *HOSTS; i++) {
+        Got g;
+        got_new(&g);
+        Str url = str_format(&b->arena, "http://%s:%d/", HOSTS[i], b->peer.port);
+        fetch_start(b->fetch, &(FetchRequest){ .url = url, .total_ms = 5000 }, got, &g);
+        assert_int_equal(got_wait(&g)->result, ERR_IO);
+        got_free(&g);
+    }
+    assert_int_equal(atomic_load(&b->peer.connections), 0);
+    bed_free(b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_arrives_as_it_was_written),
         cmocka_unit_test(a_request_that_cannot_be_is_answered_at_once_and_never_sent),
         cmocka_unit_test(connections_are_used_again),
+        cmocka_unit_test(whoever_is_not_the_operator_does_not_reach_this_machine),
         cmocka_unit_test(a_host_gets_so_many_connections_and_all_requests),
         cmocka_unit_test(a_peer_that_says_nothing_ends_in_time_also_for_those_that_wait_for_a_connection),
         cmocka_unit_test(stopping_answers_what_is_under_way_and_what_comes_later),

@@ -6,6 +6,8 @@
 #include "rules/actions/kinds.h"
 
 static const ActionKind *const KINDS[] = {
+    &ACTION_HTTP,
+    &ACTION_LAMBDA,
     &ACTION_REPUBLISH,
     &ACTION_SQS,
     &ACTION_SNS,

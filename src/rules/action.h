@@ -6,6 +6,7 @@
 #pragma once
 
 #include "api/op.h"
+#include "api/sigv4.h"
 #include "base/arena.h"
 #include "base/clock.h"
 
@@ -23,14 +24,17 @@ typedef struct {
     Rules *rules;
     Broker *broker;
     Functions *functions;
-    Fetch *fetch;
+    Fetch *fetch;   /* to what the operator named */
+    Fetch *outward; /* to what a rule's author named: another one, which keeps away from this machine */
     AwsClient *aws;
-    Folder *objects; /* where no S3 is configured */
+    const SigV4Credentials *credentials; /* whose requests outward are signed; NULL: nobody's */
+    Folder *objects;                     /* where no S3 is configured */
     const Clock *clock;
     const Principal *self; /* the server itself: on whose behalf a rule publishes on reserved topics */
     Str region;
     Str data_dir;
-    bool plain_http; /* operator's setting: destinations on loopback and without TLS */
+    bool plain_http;     /* operator's setting: destinations on loopback and without TLS */
+    const char *ca_file; /* operator's setting: what http destinations are trusted by; NULL: the system's CAs */
 } ActionEnv;
 
 /* Why an action's parameters do not do, at Create- and ReplaceTopicRule.

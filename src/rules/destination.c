@@ -190,7 +190,7 @@ static void send(Asking *a, Str arn, Str url, Str endpoint) {
     const HttpHeader headers[] = { { S("Content-Type"), S("application/json") },
                                    { S("x-amz-rules-engine-message-type"), S("DestinationConfirmation") },
                                    { S("x-amz-rules-engine-destination-arn"), arn } };
-    fetch_start(a->rules->env.fetch,
+    fetch_start(a->rules->env.outward,
                 &(FetchRequest){ .method = S("POST"),
                                  .url = str_format(arena, "%.*s%sconfirmationToken=%.*s", PS(url),
                                                    query                   ? "&"
@@ -200,6 +200,7 @@ static void send(Asking *a, Str arn, Str url, Str endpoint) {
                                  .headers = headers,
                                  .headers_n = 3,
                                  .body = json_write_mut(arena, o),
+                                 .ca_file = a->rules->env.ca_file,
                                  .total_ms = ASK_MS,
                                  .answer_bytes_max = ANSWER_BYTES_MAX },
                 answered, a);
@@ -212,7 +213,7 @@ void destination_ask(Rules *r, Str account, Str id, Str endpoint) {
     a->rules = r;
     a->account = str_dup(&a->arena, account);
     a->id = str_dup(&a->arena, id);
-    Err e = r->env.fetch ? txn_begin(r->o.store, &txn) : ERR_NOT_IMPLEMENTED;
+    Err e = r->env.outward ? txn_begin(r->o.store, &txn) : ERR_NOT_IMPLEMENTED;
     if (e == OK) {
         e = topic_rule_destination_record_peek(txn, (Tenant){ account, r->o.region }, id, &a->arena, &d);
         txn_abort(txn);

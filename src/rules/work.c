@@ -210,21 +210,41 @@ static void work_over(Work *w) {
 
 /* ------------------------------------------------------------------------------------------------ the error action */
 
-/* Source: developer guide, "Error handling (error action)": the message's format */
-static Str error_document(const Work *w, Arena *arena) {
-    const SqlMessageIn *in = &w->message.in;
-    yyjson_mut_doc *d = json_doc(arena);
-    yyjson_mut_val *o = yyjson_mut_obj(d), *list = yyjson_mut_arr(d);
-    json_add_str(d, o, S("ruleName"), w->rule->name);
-    json_add_str(d, o, S("topic"), in->topic);
+static bool was_batched(const Part *p) {
+    const ActionKind *k = p->plan->kind;
+    return p->failed && p->item.action && k->batch && k->batch(p->item.action).n_max > 1;
+}
+
+/* What identifies the message: of the document itself, or of an entry for the ids that its failures name. */
+static void put_message(yyjson_mut_doc *d, yyjson_mut_val *o, const SqlMessageIn *in, Arena *arena) {
     json_add_str(d, o, S("cloudwatchTraceId"), in->trace_id);
     json_add_str(d, o, S("clientId"), in->client_id.ptr ? in->client_id : S("N/A"));
     if (in->source_ip.ptr) json_add_str(d, o, S("sourceIp"), in->source_ip);
     json_add_str(d, o, S("base64OriginalPayload"), base64_encode(arena, in->payload));
+}
+
+/* Source: developer guide, "Error handling (error action)" and "HTTP action batching": the two formats. A batch's
+ * messages are told of one by one, each under the id 1. */
+static Str error_document(const Work *w, Arena *arena) {
+    const SqlMessageIn *in = &w->message.in;
+    yyjson_mut_doc *d = json_doc(arena);
+    yyjson_mut_val *o = yyjson_mut_obj(d), *list = yyjson_mut_arr(d);
+    bool batched = false;
+    for (size_t i = 0; i < w->parts_n; i++) batched |= was_batched(&w->parts[i]);
+    json_add_str(d, o, S("ruleName"), w->rule->name);
+    json_add_str(d, o, S("topic"), in->topic);
+    if (batched) {
+        yyjson_mut_val *entry = yyjson_mut_arr_add_obj(d, yyjson_mut_obj_add_arr(d, o, "payloadsWithMetadata"));
+        yyjson_mut_obj_add_int(d, entry, "id", 1);
+        put_message(d, entry, in, arena);
+    } else {
+        put_message(d, o, in, arena);
+    }
     for (size_t i = 0; i < w->parts_n; i++) {
         const Part *p = &w->parts[i];
         if (!p->failed) continue;
         yyjson_mut_val *f = yyjson_mut_arr_add_obj(d, list);
+        if (batched) yyjson_mut_arr_add_int(d, yyjson_mut_obj_add_arr(d, f, "affectedIds"), 1);
         json_add_str(d, f, S("failedAction"), p->plan->kind->failed);
         json_add_str(d, f, S("failedResource"), str_c(p->resource));
         json_add_str(d, f, S("errorMessage"), str_c(p->why));

@@ -100,7 +100,8 @@ static void reset(void *ctx, const ApiRequest *rq, Arena *arena, ApiResponse *rs
 const LocalRoute LOCAL_ROUTES[] = {
     { STR_INIT("GET"), STR_INIT("/health"), .handle = health },
     { STR_INIT("GET"), STR_INIT("/metrics"), .loopback_only = true, .handle = metrics },
+    { STR_INIT("GET"), STR_INIT("/confirmdestination/"), .waits = true, .prefix = true, .handle = rules_confirm },
     { STR_INIT("POST"), STR_INIT("/_starling/clock"), .loopback_only = true, .handle = move_clock },
     { STR_INIT("POST"), STR_INIT("/_starling/reset"), .loopback_only = true, .waits = true, .handle = reset },
 };
-const size_t LOCAL_ROUTES_N = 4, LOCAL_TEST_ROUTES_N = 2;
+const size_t LOCAL_ROUTES_N = 5, LOCAL_TEST_ROUTES_N = 2;

@@ -1,6 +1,11 @@
 #include "server/rules.h"
 
+#include <stdlib.h>
+
+#include "generated/iot.h"
+#include "net/fetch.h"
 #include "rules/rules.h"
+#include "services/inner_call.h"
 
 static const char *or_dash(Str s) {
     return s.len ? "" : "-";
@@ -23,7 +28,11 @@ static bool explains(void *ctx) {
     return s->log.least <= LOG_DEBUG;
 }
 
-void open_rules(Server *s) {
+Err open_rules(Server *s, Str *why) {
+    if (fetch_new(&(FetchOptions){ .elsewhere_only = !s->settings.rules_plain_http }, &s->outward) != OK) {
+        *why = S("libcurl cannot start");
+        return ERR_IO;
+    }
     s->env.rules = rules_new(&(RulesOptions){ .store = s->env.store,
                                               .workers = s->env.workers,
                                               .clock = &s->clock,
@@ -33,18 +42,48 @@ void open_rules(Server *s) {
                                               .on_event = on_event,
                                               .on_event_ctx = s,
                                               .explains = explains });
+    return OK;
+}
+
+/* As the SDKs read it. */
+static void read_key(Server *s) {
+    s->aws_key = (SigV4Credentials){ .access_key = str_c(getenv("AWS_ACCESS_KEY_ID")),
+                                     .secret = str_c(getenv("AWS_SECRET_ACCESS_KEY")),
+                                     .security_token = str_c(getenv("AWS_SESSION_TOKEN")) };
 }
 
 void connect_rules(Server *s) {
+    read_key(s);
     rules_connect(s->env.rules, &(ActionEnv){ .broker = s->env.broker,
                                               .functions = s->env.functions,
+                                              .outward = s->outward,
+                                              .credentials = &s->aws_key,
                                               .fetch = s->fetch,
                                               .aws = s->aws,
                                               .objects = s->objects,
                                               .clock = &s->clock,
                                               .region = s->env.region,
                                               .data_dir = s->env.data_dir,
+                                              .ca_file = s->settings.rules_ca,
                                               .plain_http = s->settings.rules_plain_http });
+}
+
+void rules_confirm(void *ctx, const ApiRequest *rq, Arena *arena, ApiResponse *rs) {
+    static const Str PATH = STR_INIT("/confirmdestination/");
+    Server *s = ctx;
+    Rng rng = { 0 };
+    Str token = str_from(rq->path, PATH.len), rest = token, account = str_cut(&rest, '-'), code, message;
+    const InnerCall who = { .env = &s->env, .tenant = { account, s->env.region }, .rng = &rng, .arena = arena };
+    const IotConfirmTopicRuleDestinationIn in = { .confirmation_token = token };
+    void *out;
+    Err e = inner_call(&who, &iot_service, S("ConfirmTopicRuleDestination"), &in, &out, &code, &message);
+    yyjson_mut_doc *doc = json_doc(arena);
+    yyjson_mut_val *o = yyjson_mut_obj(doc);
+    rs->status = e == OK ? 200 : e == ERR_API ? 400 : 500;
+    json_add_str(doc, o, S("message"), e == OK ? S("The destination is enabled") : message);
+    rs->headers[0] = (HttpHeader){ S("Content-Type"), S("application/json") };
+    rs->headers_n = 1;
+    rs->body = json_write_mut(arena, o);
 }
 
 size_t rules_server_figures(Server *s, AdminFigure *out) {

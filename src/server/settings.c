@@ -60,6 +60,8 @@ static const Setting TABLE[] = {
     { "rules-max", NUMBER, AT(rules_max), 0, 1 << 20, "rules an account may have" },
     { "rules-plain-http", SWITCH, AT(rules_plain_http), 0, 0,
       "http actions may go to this machine and without TLS, which AWS refuses" },
+    { "rules-ca", TEXT, AT(rules_ca), 0, 0,
+      "CAs that the servers of http actions are trusted by, PEM, instead of the system's" },
     { "salvage", SWITCH, AT(salvage), 0, 0, "a store log damaged at its end: start with what is before the damage" },
     { "test-skip-sync", SWITCH, AT(skip_sync), 0, 0, "plants a fault for the durability checker: never else" },
     { "test-answer-early", SWITCH, AT(answer_early), 0, 0, "plants a fault for the crash checker: never else" },

@@ -15,6 +15,7 @@ typedef struct {
     const char *aws_endpoint, *aws_profile;
     int64_t rules_max;
     bool rules_plain_http;
+    const char *rules_ca;
     int64_t body_bytes_max, store_files_max, http_idle_s;
     BrokerLimits limits;
 } Settings;

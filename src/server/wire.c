@@ -10,6 +10,7 @@
 #include "identity/endpoint.h"
 #include "identity/issuer.h"
 #include "identity/key_ring.h"
+#include "net/fetch.h"
 #include "rules/rules.h"
 #include "server/outward.h"
 #include "server/rules.h"
@@ -306,7 +307,7 @@ Err server_open(Server *s, const Settings *settings, Str *why) {
     if (e == OK) open_reactors(s);
     if (e == OK) open_functions(s);
     if (e == OK) e = outward_open(s, why);
-    if (e == OK) open_rules(s);
+    if (e == OK) e = open_rules(s, why);
     if (e == OK) {
         e = open_broker(s);
         if (e != OK) *why = str_format(&s->arena, "the sessions in the store cannot be read: %s", err_name(e));
@@ -335,6 +336,7 @@ static void close_listeners(Task *task, Reactor *r) {
 /* What is there of it; the reactors do not run (any more). */
 static void free_parts(Server *s) {
     if (s->env.rules) rules_stop(s->env.rules);
+    if (s->outward) fetch_stop(s->outward);
     outward_stop(s);
     lambda_shut(s->lambda);
     workers_stop(s->env.slow_workers);
@@ -348,6 +350,7 @@ static void free_parts(Server *s) {
     if (s->env.broker) broker_free(s->env.broker);
     outward_close(s);
     rules_free(s->env.rules);
+    fetch_free(s->outward);
     for (size_t i = 0; i < s->reactors_n; i++) reactor_free(s->reactors[i]);
     lambda_close(s->lambda);
     api_patterns_free(s->patterns);

@@ -4,6 +4,7 @@
 #include "broker/broker.h"
 #include "gateway/gateway.h"
 #include "server/log_ring.h"
+#include "api/sigv4.h"
 #include "server/settings.h"
 
 enum { REACTORS_MAX = 64 };
@@ -24,7 +25,9 @@ typedef struct Server {
     Gateway *gateway;
     struct Reached *reached; /* NULL, but in a run of tests */
     struct Lambda *lambda;
-    struct Fetch *fetch; /* outward.h */
+    struct Fetch *outward;    /* what rules' authors name */
+    SigV4Credentials aws_key; /* of the environment; borrowed */
+    struct Fetch *fetch;      /* outward.h */
     struct AwsClient *aws;
     struct Folder *objects;
     struct Upkeep *upkeep;

@@ -29,7 +29,7 @@ def named(common_name):
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
 
 
-def certificate(common_name, key, issuer=None, issuer_key=None, ca=False, from_days=-1, to_days=365):
+def certificate(common_name, key, issuer=None, issuer_key=None, ca=False, from_days=-1, to_days=365, names=()):
     """A certificate for key; without an issuer it is signed by itself."""
     now = datetime.datetime.now(datetime.timezone.utc)
     builder = (x509.CertificateBuilder()
@@ -40,6 +40,8 @@ def certificate(common_name, key, issuer=None, issuer_key=None, ca=False, from_d
                .not_valid_before(now + datetime.timedelta(days=from_days))
                .not_valid_after(now + datetime.timedelta(days=to_days))
                .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True))
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
     if ca:
         builder = builder.add_extension(x509.KeyUsage(False, False, False, False, False, True, True, False, False),
                                         critical=True)

@@ -326,3 +326,176 @@ def test_what_it_said_is_kept_for_a_kept_http_connection(host, plain, signed, ke
         for n in (2, 3):  # does not cache
             assert post(session, "a/u", headers).status_code == 200
             assert wait_until(lambda: calls() == before + n)
+
+
+# ---------------------------------------------------------------------------------------------------- awsiotsdk
+
+
+def with_sdk(host, builder, **more):
+    """An awsiotsdk MQTT 5 client by this builder of custom authentication; returns whether it connects."""
+    import queue
+
+    outcome = queue.Queue()
+    client = builder(endpoint=host.host, port=host.https_port, ca_filepath=host.ca_file, client_id="sdk",
+                     on_lifecycle_connection_success=lambda data: outcome.put(True),
+                     on_lifecycle_connection_failure=lambda data: outcome.put(False), **more)
+    client.start()
+    try:
+        return outcome.get(timeout=20)
+    finally:
+        client.stop()
+
+
+@pytest.mark.parametrize("kind", ["direct_with_custom_authorizer", "websockets_with_custom_authorizer"])
+def test_awsiotsdk_connects_by_its_builders(host, plain, signed, key, kind):
+    from awsiot import mqtt5_client_builder
+    builder = getattr(mqtt5_client_builder, kind)
+    assert with_sdk(host, builder, auth_authorizer_name=plain, auth_username="me", auth_password=b"a")
+    assert not with_sdk(host, builder, auth_authorizer_name=plain, auth_username="me", auth_password=b"no")
+    token = {"auth_authorizer_name": signed, "auth_token_key_name": "AuthToken", "auth_token_value": "a"}
+    assert with_sdk(host, builder, auth_authorizer_signature=sign(key, "a"), **token)
+    assert not with_sdk(host, builder, auth_authorizer_signature=sign(key, "b"), **token)
+
+
+# ---------------------------------------------------------------------------------------------------- operations
+
+
+def test_an_authorizer_is_made_read_updated_and_deleted(api, plain, key):
+    function = functions.arn("authorize")
+    made = api.create_authorizer(authorizerName="crud", authorizerFunctionArn=function, tokenKeyName="T",
+                                 tokenSigningPublicKeys={"k": public_pem(key)}, tags=[{"Key": "a", "Value": "b"}])
+    assert made["authorizerArn"] == authorizer_arn("crud") and made["authorizerName"] == "crud"
+    got = api.describe_authorizer(authorizerName="crud")["authorizerDescription"]
+    assert got["status"] == "INACTIVE" and got["tokenKeyName"] == "T" and got["authorizerFunctionArn"] == function
+    assert got["tokenSigningPublicKeys"] == {"k": public_pem(key)} and got["signingDisabled"] is False
+    assert got["enableCachingForHttp"] is False and got["creationDate"] == got["lastModifiedDate"]
+    assert api.list_tags_for_resource(resourceArn=made["authorizerArn"])["tags"] == [{"Key": "a", "Value": "b"}]
+    assert failure(api.create_authorizer, authorizerName="crud", authorizerFunctionArn=function, signingDisabled=True) == (
+        "ResourceAlreadyExistsException", "Authorizer crud already exists")
+    api.update_authorizer(authorizerName="crud", status="ACTIVE", enableCachingForHttp=True, tokenKeyName="U")
+    got = api.describe_authorizer(authorizerName="crud")["authorizerDescription"]
+    assert (got["status"], got["enableCachingForHttp"], got["tokenKeyName"]) == ("ACTIVE", True, "U")
+    code, text = failure(api.delete_authorizer, authorizerName="crud")
+    assert code == "DeleteConflictException" and "INACTIVE" in text
+    api.update_authorizer(authorizerName="crud", status="INACTIVE")
+    api.set_default_authorizer(authorizerName="crud")
+    assert api.describe_default_authorizer()["authorizerDescription"]["authorizerName"] == "crud"
+    assert failure(api.delete_authorizer, authorizerName="crud")[0] == "DeleteConflictException"
+    assert failure(api.set_default_authorizer, authorizerName=plain)[0] == "ResourceAlreadyExistsException"
+    api.clear_default_authorizer()
+    assert failure(api.describe_default_authorizer)[0] == "ResourceNotFoundException"
+    assert failure(api.clear_default_authorizer)[0] == "ResourceNotFoundException"
+    api.delete_authorizer(authorizerName="crud")
+    for call, more in ((api.describe_authorizer, {}), (api.delete_authorizer, {}), (api.update_authorizer, {"status": "ACTIVE"}),
+                       (api.set_default_authorizer, {}), (api.test_invoke_authorizer, {})):
+        assert failure(call, authorizerName="crud", **more)[0] == "ResourceNotFoundException"
+
+
+def test_authorizers_are_listed_in_pages(api, plain):
+    for n in range(5):
+        api.create_authorizer(authorizerName=f"listed-{n}", authorizerFunctionArn=functions.arn("x"), signingDisabled=True,
+                              status="ACTIVE" if n < 2 else "INACTIVE")
+    first = api.list_authorizers(pageSize=3)
+    second = api.list_authorizers(pageSize=3, marker=first["nextMarker"])
+    assert len(first["authorizers"]) == 3
+    assert not {a["authorizerName"] for a in first["authorizers"]} & {a["authorizerName"] for a in second["authorizers"]}
+    active = {a["authorizerName"] for p in api.get_paginator("list_authorizers").paginate(status="ACTIVE") for a in p["authorizers"]}
+    assert {"listed-0", "listed-1", plain} <= active and "listed-2" not in active
+    assert {"authorizerName": "listed-3", "authorizerArn": authorizer_arn("listed-3")} in [
+        a for p in api.get_paginator("list_authorizers").paginate() for a in p["authorizers"]]
+    for n in range(5):
+        api.update_authorizer(authorizerName=f"listed-{n}", status="INACTIVE")
+        api.delete_authorizer(authorizerName=f"listed-{n}")
+
+
+@pytest.mark.parametrize("settings, text", [
+    ({}, "tokenKeyName is missing"), ({"tokenKeyName": "T"}, "tokenSigningPublicKeys are missing"),
+    ({"tokenKeyName": "T", "tokenSigningPublicKeys": {"k": "no key"}}, "not an RSA key"),
+    ({"tokenKeyName": "T T"}, "tokenKeyName"), ({"status": "SLEEPING"}, "status")])
+def test_an_authorizer_that_could_check_nothing_is_refused(api, settings, text):
+    code, message = failure(api.create_authorizer, authorizerName="bad", authorizerFunctionArn=functions.arn("f"), **settings)
+    assert code == "InvalidRequestException" and text in message
+
+
+def test_an_authorizer_is_tried_out(api, plain, signed, key):
+    answer = api.test_invoke_authorizer(authorizerName=plain, mqttContext={"username": "u", "password": b"a", "clientId": "c"},
+                                        tlsContext={"serverName": "example.org"},
+                                        httpContext={"headers": {"a": "b"}, "queryString": "?c=d"})
+    assert answer["isAuthenticated"] is True and answer["principalId"] == "Person1"
+    assert answer["disconnectAfterInSeconds"] == 600 and answer["refreshAfterInSeconds"] == 300
+    assert json.loads(answer["policyDocuments"][0])["Statement"][0]["Action"] == "iot:Connect"
+    assert api.test_invoke_authorizer(authorizerName=plain, mqttContext={"password": b"no"})["isAuthenticated"] is False
+    for word in (b"raise", b"nonsense"):
+        assert failure(api.test_invoke_authorizer, authorizerName=plain, mqttContext={"password": word})[0] == "InvalidResponseException"
+    answer = api.test_invoke_authorizer(authorizerName=signed, token="a", tokenSignature=sign(key, "a"))
+    assert answer["isAuthenticated"] is True
+    code, text = failure(api.test_invoke_authorizer, authorizerName=signed, token="a", tokenSignature=sign(key, "b"))
+    assert code == "InvalidRequestException" and "none of the authorizer's keys" in text
+    api.create_authorizer(authorizerName="tried", authorizerFunctionArn=functions.arn("authorize"), signingDisabled=True)
+    assert api.test_invoke_authorizer(authorizerName="tried", mqttContext={"password": b"a"})["isAuthenticated"] is True
+
+
+# ---------------------------------------------------------------------------------------------------- certificate providers
+
+PROVIDER = """
+import json, subprocess, tempfile, os
+def handler(event, context):
+    print("CSR", sorted(event))
+    folder = tempfile.mkdtemp()
+    request = event["certificateSigningRequest"]
+    if os.environ.get("OTHER"):
+        subprocess.run(["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-keyout", "k", "-subj", "/CN=other", "-out", "r"],
+                       cwd=folder, check=True, capture_output=True)
+        request = open(folder + "/r").read()
+    open(folder + "/csr", "w").write(request)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=own CA", "-days", "9"],
+                   cwd=folder, check=True, capture_output=True)
+    subprocess.run(["openssl", "x509", "-req", "-in", "csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "5", "-out", "c.pem"],
+                   cwd=folder, check=True, capture_output=True)
+    return {"certificatePem": open(folder + "/c.pem").read()}
+"""
+
+
+def csr():
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+    private = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "device")])
+    return x509.CertificateSigningRequestBuilder().subject_name(name).sign(private, hashes.SHA256()).public_bytes(
+        serialization.Encoding.PEM).decode()
+
+
+def test_a_certificate_provider_signs_requests(host, api, lambdas):
+    from cryptography import x509
+    functions.create(lambdas, "signer", PROVIDER)
+    made = api.create_certificate_provider(certificateProviderName="own", lambdaFunctionArn=functions.arn("signer"),
+                                           accountDefaultForOperations=["CreateCertificateFromCsr"])
+    assert made["certificateProviderArn"] == f"arn:aws:iot:{REGION}:{ACCOUNT}:certificateprovider:own"
+    got = api.describe_certificate_provider(certificateProviderName="own")
+    assert got["lambdaFunctionArn"] == functions.arn("signer") and got["accountDefaultForOperations"] == ["CreateCertificateFromCsr"]
+    assert [p["certificateProviderName"] for p in api.list_certificate_providers()["certificateProviders"]] == ["own"]
+    assert failure(api.create_certificate_provider, certificateProviderName="second", lambdaFunctionArn=functions.arn("signer"),
+                   accountDefaultForOperations=["CreateCertificateFromCsr"])[0] in ("LimitExceededException", "ResourceAlreadyExistsException")
+
+    code, text = failure(api.create_certificate_from_csr, certificateSigningRequest=csr())
+    assert code == "ServiceUnavailableException" and "resource policy" in text
+    lambdas.add_permission(FunctionName="signer", StatementId="1", Action="lambda:InvokeFunction",
+                           Principal="iot.amazonaws.com", SourceArn=made["certificateProviderArn"])
+    functions.wait_until(lambda: "certificatePem" in functions.invoke(lambdas, "signer", {"certificateSigningRequest": csr()}))
+    signed = api.create_certificate_from_csr(certificateSigningRequest=csr(), setAsActive=True)
+    certificate = x509.load_pem_x509_certificate(signed["certificatePem"].encode())
+    assert certificate.issuer.rfc4514_string() == "CN=own CA" and certificate.subject.rfc4514_string() == "CN=device"
+    stored = api.describe_certificate(certificateId=signed["certificateId"])["certificateDescription"]
+    assert stored["status"] == "ACTIVE" and stored["certificatePem"] == signed["certificatePem"]
+
+    lambdas.update_function_configuration(FunctionName="signer", Environment={"Variables": {"OTHER": "1"}})
+    code, text = failure(api.create_certificate_from_csr, certificateSigningRequest=csr())
+    assert code in ("InvalidRequestException", "ServiceUnavailableException"), text
+    assert failure(api.create_certificate_from_csr, certificateSigningRequest="no request")[0] == "InvalidRequestException"
+
+    api.update_certificate_provider(certificateProviderName="own", lambdaFunctionArn=functions.arn("gone"))
+    assert failure(api.create_certificate_from_csr, certificateSigningRequest=csr())[0] == "ServiceUnavailableException"
+    api.delete_certificate_provider(certificateProviderName="own")
+    assert failure(api.describe_certificate_provider, certificateProviderName="own")[0] == "ResourceNotFoundException"
+    assert "CN=own CA" not in x509.load_pem_x509_certificate(
+        api.create_certificate_from_csr(certificateSigningRequest=csr())["certificatePem"].encode()).issuer.rfc4514_string()

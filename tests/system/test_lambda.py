@@ -1,11 +1,13 @@
 """Lambda's own API by boto3, with functions that really run."""
 import base64
+import configparser
 import json
+import subprocess
 
 import botocore.exceptions
 import pytest
 from support import functions
-from support.server import ACCOUNT, REGION, Server
+from support.server import ACCOUNT, BINARY, REGION, Server
 
 
 @pytest.fixture(scope="module")
@@ -203,3 +205,270 @@ def _throttled(client, name):
     except botocore.exceptions.ClientError as e:
         return e.response["Error"]["Code"]
     return None
+
+
+# ---------------------------------------------------------------------------------------------------- management
+
+SMALL = "def handler(event, context):\n    return %r\n"
+
+
+def test_a_function_is_made_read_updated_and_deleted(client, name):
+    made = functions.create(client, name, SMALL % 1, Description="first", Tags={"team": "a"}, Timeout=3)
+    read = client.get_function(FunctionName=name)
+    configuration = read["Configuration"]
+    assert configuration["CodeSha256"] == made["CodeSha256"] and configuration["CodeSize"] == made["CodeSize"] > 0
+    assert (configuration["Runtime"], configuration["Handler"], configuration["Timeout"]) == ("python3.12", "app.handler", 3)
+    assert configuration["Role"] == functions.ROLE and configuration["Description"] == "first"
+    assert configuration["PackageType"] == "Zip" and configuration["Architectures"] == ["x86_64"]
+    assert configuration["EphemeralStorage"] == {"Size": 512} and configuration["TracingConfig"] == {"Mode": "PassThrough"}
+    assert read["Tags"] == {"team": "a"} and "Concurrency" not in read
+    for arn in (functions.arn(name), f"{ACCOUNT}:function:{name}", f"{name}:$LATEST"):
+        assert client.get_function_configuration(FunctionName=arn)["FunctionName"] == name
+    assert failure(functions.create, client, name, SMALL % 1) == ("ResourceConflictException", f"Function already exist: {name}")
+    assert functions.invoke(client, name) == 1
+
+    updated = client.update_function_code(FunctionName=name, ZipFile=functions.python(SMALL % 2), RevisionId=made["RevisionId"])
+    assert updated["CodeSha256"] != made["CodeSha256"] and updated["RevisionId"] != made["RevisionId"]
+    assert functions.invoke(client, name) == 2
+    code, text = failure(client.update_function_code, FunctionName=name, ZipFile=functions.python(SMALL % 3),
+                         RevisionId=made["RevisionId"])
+    assert code == "PreconditionFailedException" and "Revision Id provided does not match" in text
+    dry = client.update_function_code(FunctionName=name, ZipFile=functions.python(SMALL % 3), DryRun=True)
+    assert dry["CodeSha256"] != updated["CodeSha256"] and functions.invoke(client, name) == 2
+    changed = client.update_function_configuration(FunctionName=name, Timeout=7, MemorySize=256, Description="second",
+                                                   Environment={"Variables": {"AB": "b"}})
+    assert (changed["Timeout"], changed["MemorySize"], changed["Description"]) == (7, 256, "second")
+    assert changed["Environment"] == {"Variables": {"AB": "b"}} and changed["Handler"] == "app.handler"
+
+    assert client.list_tags(Resource=functions.arn(name))["Tags"] == {"team": "a"}
+    client.tag_resource(Resource=functions.arn(name), Tags={"team": "b", "x": "y"})
+    client.untag_resource(Resource=functions.arn(name), TagKeys=["x", "unknown"])
+    assert client.list_tags(Resource=functions.arn(name))["Tags"] == {"team": "b"}
+
+    # what Terraform asks after an apply
+    assert client.get_function_code_signing_config(FunctionName=name)["FunctionName"] == name
+    assert client.get_runtime_management_config(FunctionName=name)["UpdateRuntimeOn"] == "Auto"
+    assert client.get_function_recursion_config(FunctionName=name)["RecursiveLoop"] == "Allow"
+    assert [v["Version"] for v in client.list_versions_by_function(FunctionName=name)["Versions"]] == ["$LATEST"]
+
+    client.delete_function(FunctionName=name)
+    text = f"Function not found: {functions.arn(name)}"
+    for call, more in ((client.get_function, {}), (client.invoke, {}), (client.delete_function, {}), (client.get_policy, {}),
+                       (client.update_function_configuration, {}), (client.update_function_code, {"ZipFile": b"x"})):
+        assert failure(call, FunctionName=name, **more) == ("ResourceNotFoundException", text)
+
+
+def test_functions_are_listed_in_pages(client, host):
+    names = [f"page-{n:02}" for n in range(7)]
+    zipped = functions.python(SMALL % 0)
+    for one in names:
+        client.create_function(FunctionName=one, Role=functions.ROLE, Runtime="python3.12", Handler="app.handler",
+                               Code={"ZipFile": zipped})
+    first = client.list_functions(MaxItems=3)
+    assert len(first["Functions"]) == 3
+    second = client.list_functions(MaxItems=3, Marker=first["NextMarker"])
+    assert not {f["FunctionName"] for f in first["Functions"]} & {f["FunctionName"] for f in second["Functions"]}
+    found = [f["FunctionName"] for page in client.get_paginator("list_functions").paginate(PaginationConfig={"PageSize": 2})
+             for f in page["Functions"]]
+    assert sorted(found) == found and set(names) <= set(found)
+    assert failure(client.list_functions, Marker="nonsense")[0] in ("InvalidParameterValueException", "ValidationException")
+    for one in names:
+        client.delete_function(FunctionName=one)
+
+
+def test_versions_stay_as_they_were_published(client, name):
+    functions.create(client, name, SMALL % "one", Publish=True)
+    assert client.publish_version(FunctionName=name)["Version"] == "1", "nothing has changed"
+    client.update_function_code(FunctionName=name, ZipFile=functions.python(SMALL % "two"))
+    second = client.publish_version(FunctionName=name, Description="the second")
+    assert second["Version"] == "2" and second["FunctionArn"] == functions.arn(name) + ":2"
+    client.update_function_code(FunctionName=name, ZipFile=functions.python(SMALL % "three"))
+    assert functions.invoke(client, name, Qualifier="1") == "one"
+    assert functions.invoke(client, f"{name}:2") == "two"
+    assert functions.invoke(client, name) == "three"
+    versions = client.list_versions_by_function(FunctionName=name)["Versions"]
+    assert {v["Version"]: v["Description"] for v in versions} == {"$LATEST": "", "1": "", "2": "the second"}
+    page = client.list_versions_by_function(FunctionName=name, MaxItems=2)
+    assert len(page["Versions"]) == 2 and len(client.list_versions_by_function(FunctionName=name, Marker=page["NextMarker"])["Versions"]) == 1
+    client.delete_function(FunctionName=name, Qualifier="1")
+    assert failure(client.invoke, FunctionName=name, Qualifier="1")[0] == "ResourceNotFoundException"
+    assert functions.invoke(client, name, Qualifier="2") == "two"
+    assert failure(client.invoke, FunctionName=f"{name}:2", Qualifier="3")[0] == "InvalidParameterValueException"
+
+
+def test_a_policy_is_made_of_permissions(client, name):
+    functions.create(client, name, SMALL % 0)
+    assert failure(client.get_policy, FunctionName=name)[0] == "ResourceNotFoundException"
+    added = client.add_permission(FunctionName=name, StatementId="iot", Action="lambda:InvokeFunction",
+                                  Principal="iot.amazonaws.com", SourceAccount=ACCOUNT,
+                                  SourceArn=f"arn:aws:iot:{REGION}:{ACCOUNT}:rule/r")
+    statement = {"Sid": "iot", "Effect": "Allow", "Principal": {"Service": "iot.amazonaws.com"},
+                 "Action": "lambda:InvokeFunction", "Resource": functions.arn(name),
+                 "Condition": {"StringEquals": {"AWS:SourceAccount": ACCOUNT},
+                               "ArnLike": {"AWS:SourceArn": f"arn:aws:iot:{REGION}:{ACCOUNT}:rule/r"}}}
+    assert json.loads(added["Statement"]) == statement
+    policy = client.get_policy(FunctionName=name)
+    assert json.loads(policy["Policy"]) == {"Version": "2012-10-17", "Id": "default", "Statement": [statement]}
+    code, text = failure(client.add_permission, FunctionName=name, StatementId="iot", Action="lambda:InvokeFunction", Principal="*")
+    assert code == "ResourceConflictException" and "The statement id (iot) provided already exists" in text
+    client.add_permission(FunctionName=name, StatementId="other", Action="lambda:InvokeFunction", Principal="111122223333")
+    principals = [s["Principal"] for s in json.loads(client.get_policy(FunctionName=name)["Policy"])["Statement"]]
+    assert {"AWS": "arn:aws:iam::111122223333:root"} in principals
+    client.remove_permission(FunctionName=name, StatementId="iot")
+    assert failure(client.remove_permission, FunctionName=name, StatementId="iot")[0] == "ResourceNotFoundException"
+    assert [s["Sid"] for s in json.loads(client.get_policy(FunctionName=name)["Policy"])["Statement"]] == ["other"]
+
+
+@pytest.mark.parametrize("settings, text", [
+    ({"Runtime": "nodejs22.x"}, "The runtime nodejs22.x is not run here"),
+    ({"Timeout": 901}, "less than or equal to 900"),
+    ({"MemorySize": 10241}, "less than or equal to 10240"),
+    ({"Code": {"ZipFile": b"no zip"}}, "Could not unzip uploaded file"),
+    ({"Code": {"S3Bucket": "bucket", "S3Key": "key"}}, "s3://bucket/key"),
+    ({"Code": {"ImageUri": "a/b:c"}, "PackageType": "Image"}, "Image"),
+    ({"Layers": [f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:l:1"]}, "Layers"),
+    ({"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}}, "VpcConfig"),
+    ({"DeadLetterConfig": {"TargetArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"}}, "DeadLetterConfig"),
+    ({"Environment": {"Variables": {"AWS_REGION": "x"}}}, "reserved keys"),
+    ({"Environment": {"Variables": {"BIG": "x" * 5000}}}, "4KB limit"),
+    ({"Code": {"ZipFile": functions.package({"../evil.py": "x"})}}, "'../evil.py'"),
+    ({"Code": {"ZipFile": functions.package({"/etc/evil": "x"})}}, "'/etc/evil'"),
+])
+def test_what_is_not_there_says_so(client, name, settings, text):
+    given = {"FunctionName": "refused", "Role": functions.ROLE, "Runtime": "python3.12", "Handler": "app.handler",
+             "Code": {"ZipFile": functions.python("")}, **settings}
+    if given.get("PackageType") == "Image":
+        del given["Runtime"], given["Handler"]
+    code, message = failure(client.create_function, **given)
+    assert code == "InvalidParameterValueException" and text in message, message
+    assert failure(client.get_function, FunctionName="refused")[0] == "ResourceNotFoundException"
+
+
+def test_links_and_bombs_are_refused(client):
+    import io
+    import zipfile
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as z:
+        info = zipfile.ZipInfo("link")
+        info.external_attr = 0o120777 << 16
+        z.writestr(info, "/etc")
+    assert "neither a file nor a folder" in failure(functions_create_zip, client, out.getvalue())[1]
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as z:
+        for n in range(3):
+            with z.open(f"zeros{n}", "w") as f:
+                for _ in range(90):
+                    f.write(bytes(1 << 20))
+    assert len(out.getvalue()) < 600_000
+    assert "Unzipped size must be smaller than 262144000 bytes" in failure(functions_create_zip, client, out.getvalue())[1]
+
+
+def functions_create_zip(client, zipped):
+    return client.create_function(FunctionName="refused", Role=functions.ROLE, Runtime="python3.12", Handler="app.handler",
+                                  Code={"ZipFile": zipped})
+
+
+def test_bad_calls_are_told(client, name):
+    functions.create(client, name, SMALL % 0)
+    code, text = failure(client.invoke, FunctionName=name, Payload=b"{no json")
+    assert code == "InvalidRequestContentException" and "Could not parse request body into json" in text
+    assert failure(client.invoke, FunctionName=f"arn:aws:lambda:{REGION}:111122223333:function:{name}")[0] == "ResourceNotFoundException"
+    dry = client.invoke(FunctionName=name, InvocationType="DryRun")
+    assert dry["StatusCode"] == 204
+    code, text = failure(client.create_alias, FunctionName=name, Name="a", FunctionVersion="$LATEST")
+    assert code == "NotImplementedException"
+
+
+def test_another_account_sees_nothing_of_it(client, host, name):
+    functions.create(client, name, SMALL % 0)
+    other = host.client("lambda", *other_account(host))
+    assert other.list_functions()["Functions"] == []
+    assert failure(other.invoke, FunctionName=name)[0] == "ResourceNotFoundException"
+    assert failure(other.get_function, FunctionName=functions.arn(name))[0] == "ResourceNotFoundException"
+
+
+def other_account(host):
+    made = subprocess.run([BINARY, "key", "create", "--data", host.data, "--account", "111122223333"], check=True,
+                          capture_output=True, text=True)
+    file = configparser.ConfigParser()
+    file.read_string(made.stdout)
+    section = file[file.sections()[0]]
+    return section["aws_access_key_id"], section["aws_secret_access_key"]
+
+
+# ---------------------------------------------------------------------------------------------------- asynchronous
+
+ASYNC = """
+import time
+def handler(event, context):
+    print("RAN", event, context.aws_request_id)
+    if event == "fail":
+        raise ValueError("again")
+    if event == "slow":
+        time.sleep(3)
+"""
+
+
+def ran(host, word):
+    return [l for l in host.log().splitlines() if f'line="RAN {word}' in l]
+
+
+def test_an_event_is_run_after_it_was_acknowledged(client, host, name):
+    functions.create(client, name, ASYNC)
+    answer = client.invoke(FunctionName=name, InvocationType="Event", Payload=b'"once"')
+    assert answer["StatusCode"] == 202 and answer["Payload"].read() == b""
+    functions.wait_until(lambda: ran(host, "once"))
+
+
+def test_an_event_that_fails_is_tried_twice_more(client, host, name):
+    functions.create(client, name, ASYNC)
+    client.invoke(FunctionName=name, InvocationType="Event", Payload=b'"fail"')
+    functions.wait_until(lambda: len(ran(host, "fail")) == 1)
+    functions.wait_until(lambda: "ValueError" in host.log())
+    host.advance(61)
+    functions.wait_until(lambda: len(ran(host, "fail")) == 2)
+    host.advance(121)
+    functions.wait_until(lambda: len(ran(host, "fail")) == 3)
+    functions.wait_until(lambda: "is given up" in host.log())
+    assert len({l.rsplit(" ", 1)[1] for l in ran(host, "fail")}) == 1, "one request id"
+
+
+def test_functions_and_events_survive_a_kill(tmp_path):
+    server = Server(tmp_path / "data", ("--test", *functions.ARGUMENTS)).start()
+    client = server.client("lambda", read_timeout=60)
+    functions.create(client, "kept", ASYNC, Tags={"a": "b"})
+    functions.create(client, "echo", SMALL % "kept")
+    client.add_permission(FunctionName="kept", StatementId="s", Action="lambda:InvokeFunction", Principal="iot.amazonaws.com")
+    client.put_function_concurrency(FunctionName="kept", ReservedConcurrentExecutions=0)
+    for n in range(3):
+        assert client.invoke(FunctionName="kept", InvocationType="Event", Payload=json.dumps(f"event{n}").encode())["StatusCode"] == 202
+    server.kill()
+    server.start()
+    client = server.client("lambda", read_timeout=60)
+    assert functions.invoke(client, "echo") == "kept"
+    assert client.list_tags(Resource=functions.arn("kept"))["Tags"] == {"a": "b"}
+    assert "iot.amazonaws.com" in client.get_policy(FunctionName="kept")["Policy"]
+    assert not ran(server, "event")
+    client.delete_function_concurrency(FunctionName="kept")
+    for n in range(3):
+        functions.wait_until(lambda: ran(server, f"event{n}"))
+    server.stop()
+
+
+def test_a_server_that_ends_takes_its_functions_with_it(tmp_path):
+    server = Server(tmp_path / "data", ("--test", *functions.ARGUMENTS)).start()
+    client = server.client("lambda", read_timeout=60)
+    functions.create(client, "pid", "import os, time\ndef handler(event, context):\n    time.sleep(event)\n    return os.getpid()\n")
+    functions.invoke(client, "pid", 0)
+    children = functions.instances(server)
+    assert children
+    server.kill()
+    functions.wait_until(lambda: not any(alive(p) for p in children))
+
+
+def alive(pid):
+    import pathlib
+    try:
+        return "app.handler" in pathlib.Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return False

@@ -6,23 +6,9 @@ import re
 import pytest
 from conftest import ACCOUNT, REGION, allow, arn
 from support.mqtt import wait_until
+from support.rules import figure, payload, republish
 
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/rules"
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-
-
-def republish(topic, qos=1, **headers):
-    action = {"topic": topic, "roleArn": ROLE, "qos": qos}
-    if headers:
-        action["headers"] = headers
-    return {"republish": action}
-
-
-def payload(sql, *actions, error=None, version="2016-03-23", **more):
-    made = {"sql": sql, "actions": list(actions), "awsIotSqlVersion": version, **more}
-    if error:
-        made["errorAction"] = error
-    return made
 
 
 @pytest.fixture
@@ -255,12 +241,6 @@ def test_basic_ingest_to_no_rule_is_acknowledged_logged_and_counted(server, conn
 
 
 # ---------------------------------------------------------------------------------------------------- errors, figures
-
-def figure(server, wanted):
-    import requests
-    text = requests.get(f"{server.url}/metrics", verify=server.ca_file, timeout=10).text
-    return sum(int(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(wanted))
-
 
 def test_the_error_action_gets_awss_document(server, connect, name, rule):
     rule_name = rule(f"SELECT * FROM '{name}/in/#'", republish(f"{name}/out/${{topic()}}/#"), republish(f"{name}/ok"),
