@@ -100,6 +100,44 @@ Err broker_connection(Broker *b, Str account, Str client_id, Arena *arena, Broke
 }
 
 typedef struct {
+    Task task;
+    Str account, principal_id, client_id; /* client_id ptr NULL: not found here */
+    Arena *arena;
+    pthread_mutex_t lock;
+    pthread_cond_t over;
+    bool done;
+} FindTask;
+
+static void find_client(Task *task, Reactor *r) {
+    FindTask *t = (FindTask *)task;
+    for (Client *c = map_get(&shard_of(r)->principals, t->principal_id); c && !t->client_id.ptr; c = c->next_principal)
+        if (c->state == CLIENT_LIVE && str_eq(c->space->account, t->account))
+            t->client_id = str_dup(t->arena, c->client_id);
+    pthread_mutex_lock(&t->lock);
+    t->done = true;
+    pthread_cond_signal(&t->over);
+    pthread_mutex_unlock(&t->lock);
+}
+
+bool broker_client_of(Broker *b, Str account, Str principal_id, Arena *arena, Str *client_id) {
+    for (size_t i = 0; i < b->shards_n; i++) {
+        FindTask t = { .task.run = find_client, .account = account, .principal_id = principal_id, .arena = arena };
+        pthread_mutex_init(&t.lock, NULL);
+        pthread_cond_init(&t.over, NULL);
+        reactor_post(b->shards[i]->reactor, &t.task);
+        pthread_mutex_lock(&t.lock);
+        while (!t.done) pthread_cond_wait(&t.over, &t.lock);
+        pthread_mutex_unlock(&t.lock);
+        pthread_mutex_destroy(&t.lock);
+        pthread_cond_destroy(&t.over);
+        if (!t.client_id.ptr) continue;
+        *client_id = t.client_id;
+        return true;
+    }
+    return false;
+}
+
+typedef struct {
     BrokerSubscription *list;
     size_t n;
 } SubList;

@@ -21,6 +21,10 @@ typedef struct {
 /* Errors: ERR_NOT_FOUND: not connected, no persistent session, and gone for more than 30 minutes */
 NODISCARD Err broker_connection(Broker *broker, Str account, Str client_id, Arena *arena, BrokerConnection *out);
 
+/* The id of a live client of this principal; false, and *client_id untouched: none is connected. Waits for one reactor
+ * after the other: for what is seldom asked. */
+bool broker_client_of(Broker *broker, Str account, Str principal_id, Arena *arena, Str *client_id);
+
 typedef struct {
     Str filter; /* with $share/GROUP/, when it is shared */
     uint8_t qos;

@@ -137,6 +137,31 @@ class TestList:
         assert item == {"thingName": f"{name}-1", "thingTypeName": name, "thingArn": arn(f"thing/{name}-1"),
                         "attributes": {"mark": mark, "n": "v1"}, "version": 1}
 
+    def test_attributes_are_found_by_value_by_prefix_and_by_name_alone_as_they_are_now(self, iot, name):
+        iot.create_thing_type(thingTypeName=name)
+        key = f"k-{name[-8:]}"
+        for number, value in enumerate(("abc", "abcd", "ab", "abd", "abc")):
+            iot.create_thing(thingName=f"{name}-{number}", **({"thingTypeName": name} if number < 2 else {}),
+                             attributePayload={"attributes": {key: value, "other": "abc"}})
+
+        def found(**filters):
+            sizes = [pages(iot.list_things, "things", attributeName=key, maxResults=size, **filters)[0]
+                     for size in (1, 2, 250)]
+            names = [sorted(thing["thingName"][-1] for thing in got) for got in sizes]
+            assert names[0] == names[1] == names[2]
+            return "".join(names[0])
+
+        assert found() == "01234"
+        assert found(attributeValue="abc") == "04"
+        assert found(attributeValue="abc", usePrefixAttributeValue=True) == "014"
+        assert found(attributeValue="ab", usePrefixAttributeValue=True) == "01234"
+        assert found(attributeValue="b", usePrefixAttributeValue=True) == ""
+        assert found(attributeValue="abc", thingTypeName=name) == "0"
+        iot.update_thing(thingName=f"{name}-0", attributePayload={"attributes": {key: "new"}, "merge": True})
+        iot.update_thing(thingName=f"{name}-1", attributePayload={"attributes": {"other": "abc"}, "merge": False})
+        iot.delete_thing(thingName=f"{name}-4")
+        assert found() == "023" and found(attributeValue="new") == "0" and found(attributeValue="abc") == ""
+
     def test_a_token_that_nobody_gave_out_is_refused(self, iot, fails):
         code, status, _ = fails(iot.list_things, nextToken="nonsense")
         assert (code, status) == ("InvalidRequestException", 400)

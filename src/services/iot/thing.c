@@ -4,6 +4,7 @@
 #include "services/iot/event.h"
 #include "services/iot/group.h"
 #include "services/iot/registry.h"
+#include "services/iot/thing_attribute.h"
 
 enum { ATTRIBUTES_MAX = 50, ATTRIBUTES_WITHOUT_TYPE_MAX = 3 }; /* Source: AWS IoT Core quotas */
 
@@ -59,6 +60,7 @@ Err iot_create_thing(Call *c, const IotCreateThingIn *in, IotCreateThingOut *out
     }
     want.thing_id = rng_uuid(c->rng, c->arena);
     e = thing_record_put(c->txn, call_tenant(c), &want);
+    if (e == OK) e = thing_attributes_moved(c, NULL, &want);
     if (e == OK) e = event_thing(c, EVENT_CREATED, &want);
     if (e == OK) e = type_events(c, &want, STR_NONE, want.thing_type_name);
     if (e != OK) return e;
@@ -91,7 +93,7 @@ Err iot_update_thing(Call *c, const IotUpdateThingIn *in, IotUpdateThingOut *out
     if (in->remove_thing_type.v && in->thing_type_name.ptr)
         return api_fail(c, IOT_INVALID_REQUEST, "A thing type %.*s cannot be given and removed in one update",
                         PS(in->thing_type_name));
-    Str type_before = t.thing_type_name;
+    const ThingRecord before = t;
     if (in->thing_type_name.ptr && !str_eq(in->thing_type_name, t.thing_type_name)) {
         e = thing_type_may_join(c, in->thing_type_name);
         if (e != OK) return e;
@@ -103,8 +105,9 @@ Err iot_update_thing(Call *c, const IotUpdateThingIn *in, IotUpdateThingOut *out
     if (e != OK) return e;
     t.version++;
     e = thing_record_put(c->txn, call_tenant(c), &t);
+    if (e == OK) e = thing_attributes_moved(c, &before, &t);
     if (e == OK) e = event_thing(c, EVENT_UPDATED, &t);
-    if (e == OK) e = type_events(c, &t, type_before, t.thing_type_name);
+    if (e == OK) e = type_events(c, &t, before.thing_type_name, t.thing_type_name);
     if (e == OK) registry_thing_changed(c, t.thing_name);
     return e;
 }
@@ -137,6 +140,7 @@ Err iot_delete_thing(Call *c, const IotDeleteThingIn *in, IotDeleteThingOut *out
     e = members_drop_thing(c, t.thing_name);
     if (e == OK) e = type_events(c, &t, t.thing_type_name, STR_NONE);
     if (e == OK) e = event_thing(c, EVENT_DELETED, &t);
+    if (e == OK) e = thing_attributes_moved(c, &t, NULL);
     if (e == OK) e = thing_record_delete(c->txn, call_tenant(c), t.thing_name);
     if (e == OK) registry_thing_changed(c, t.thing_name);
     return e;
