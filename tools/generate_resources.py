@@ -53,6 +53,7 @@ IGNORED = {"clientToken", "clientRequestToken"}
 TOKEN, SIZE, ORDER, NEXT = {"nextToken", "marker"}, {"maxResults", "pageSize"}, {"ascendingOrder"}, {"nextToken", "nextMarker"}
 STEPS = ("create", "read", "update", "delete", "list")
 HOOKS = {  # name: (parameters, operation whose struct is meant)
+    "before": "Call *c",  # of every step but create: what must be there without having been created
     "creating": "Call *c, const {create_in} *in, {record} *record",
     "updating": "Call *c, const {update_in} *in, const {record} *old, {record} *record",
     "deleting": "Call *c, const {delete_in} *in, const {record} *record",

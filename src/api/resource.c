@@ -162,9 +162,14 @@ Err resource_create(Call *c, const Resource *r, const void *in, void *out) {
 
 /* ------------------------------------------------------------------------------------------------ the others */
 
+static Err before(Call *c, const Resource *r) {
+    return r->hooks.before ? r->hooks.before(c) : OK;
+}
+
 Err resource_read(Call *c, const Resource *r, const void *in, void *out) {
     void *record = arena_alloc(c->arena, r->record->size_bytes);
-    Err e = find(c, r, &r->read, in, record);
+    Err e = before(c, r);
+    if (e == OK) e = find(c, r, &r->read, in, record);
     if (e == OK) e = resource_give(c, r, op_of(r, &r->read)->out, r->read.out, record, out);
     return e == OK && r->hooks.described ? r->hooks.described(c, record, out) : e;
 }
@@ -185,7 +190,8 @@ static Err change(Call *c, const Resource *r, const void *in, const void *old, v
 
 Err resource_update(Call *c, const Resource *r, const void *in, void *out) {
     void *old = arena_alloc(c->arena, r->record->size_bytes), *record = arena_alloc(c->arena, r->record->size_bytes);
-    Err e = find(c, r, &r->update, in, old);
+    Err e = before(c, r);
+    if (e == OK) e = find(c, r, &r->update, in, old);
     if (e == OK) e = expect_version(c, r, &r->update, in, old);
     if (e != OK) return e;
     memcpy(record, old, r->record->size_bytes);
@@ -199,7 +205,8 @@ Err resource_update(Call *c, const Resource *r, const void *in, void *out) {
 
 Err resource_delete(Call *c, const Resource *r, const void *in) {
     void *key = arena_alloc(c->arena, r->record->size_bytes), *record = arena_alloc(c->arena, r->record->size_bytes);
-    Err e = take_key(c, r, &r->remove, in, key);
+    Err e = before(c, r);
+    if (e == OK) e = take_key(c, r, &r->remove, in, key);
     if (e == OK) e = record_get(c->txn, r->record, call_tenant(c), key, c->arena, record);
     if (e == ERR_NOT_FOUND) return r->gone_is_fine ? OK : fail(c, r, r->missing, r->missing_text, key);
     if (e == OK) e = expect_version(c, r, &r->remove, in, record);

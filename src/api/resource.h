@@ -48,6 +48,7 @@ typedef struct {
 
 /* Each may be NULL. They may fail the call; what they change in `record` is stored, in `out` answered. */
 typedef struct {
+    Err (*before)(Call *c); /* of every step but create */
     Err (*creating)(Call *c, const void *in, void *record);
     Err (*updating)(Call *c, const void *in, const void *old, void *record);
     Err (*deleting)(Call *c, const void *in, const void *record);

@@ -22,6 +22,11 @@ static AuthorizerQuestion question(Link *l, const ApiRequest *rq, Arena *arena) 
                              .connection_id = rng_uuid(&l->gateway->rng[l->conn->reactor->index], arena),
                              .has_tls = !l->plain,
                              .server_name = tls_server_name(l->conn) };
+    const Domain *d = l->domain;
+    if (d && d->authorizer.len) {
+        q.otherwise = d->authorizer;
+        q.fixed = !d->authorizer_override;
+    }
     if (rq) {
         q.has_http = true;
         q.headers = rq->headers;
@@ -174,6 +179,7 @@ MqttAuth *custom_auth_mqtt(Link *l, bool known, const ApiRequest *rq) {
     of->q.account = str_dup(a, of->q.account);
     of->q.server_name = keep(a, of->q.server_name);
     of->q.query = keep(a, of->q.query);
+    of->q.otherwise = keep(a, of->q.otherwise);
     HttpHeader *headers = arena_array(a, HttpHeader, of->q.headers_n);
     for (size_t i = 0; i < of->q.headers_n; i++)
         headers[i] = (HttpHeader){ keep(a, of->q.headers[i].name), keep(a, of->q.headers[i].value) };

@@ -253,20 +253,30 @@ static Err ask_authorizer(HttpCall *h) {
     return ERR_AGAIN;
 }
 
+/* The domain that was named is not for this. */
+static Err forbidden(HttpCall *h) {
+    static const ApiError FORBIDDEN = { STR_INIT("ForbiddenException"), 403, STR_INIT("message"), NULL, 0 };
+    atomic_fetch_add(&h->link->gateway->counters.not_authenticated, 1);
+    h->call.traced = true;
+    return refuse(h, &FORBIDDEN, S("Forbidden"));
+}
+
 static Err authenticate(HttpCall *h, Str *signing) {
     Link *l = h->link;
     SigV4 sig = { 0 };
     SigV4Fault fault;
     const ApiRequest *rq = &h->request;
-    if (!sigv4_present(rq) && l->principal && l->principal->kind == PRINCIPAL_CERTIFICATE) {
+    if (!sigv4_present(rq) && l->principal && l->principal->kind == PRINCIPAL_CERTIFICATE && !link_asks(l)) {
+        if (link_forbids(l, VIA_HTTP, BY_CERTIFICATE)) return forbidden(h);
         h->principal = principal_retain(l->principal);
         *signing = STR_NONE;
-    } else if (!h->asked && may_be_custom(rq)) {
-        return ask_authorizer(h);
+    } else if (!h->asked && (may_be_custom(rq) || (link_asks(l) && !sigv4_present(rq)))) {
+        return link_forbids(l, VIA_HTTP, BY_AUTHORIZER) ? forbidden(h) : ask_authorizer(h);
     } else {
         Err e = keyring_authenticate(l->gateway->o.env->keys, rq, real_ms(), &h->arena, &sig, &h->principal, &fault);
         if (e != OK) return not_authenticated(h, &fault, sig.service);
         *signing = sig.service;
+        if (link_forbids(l, VIA_HTTP, BY_SIGNATURE)) return forbidden(h);
         if (!link_takes(l, h->principal)) {
             fault = link_foreign(l, sig.service, &h->arena);
             return not_authenticated(h, &fault, sig.service);

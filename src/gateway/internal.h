@@ -5,6 +5,7 @@
 #include "gateway/gateway.h"
 #include "gateway/rates.h"
 #include "identity/directory.h"
+#include "identity/domain_book.h"
 #include "identity/endpoint.h"
 #include "identity/key_ring.h"
 #include "net/http.h"
@@ -53,6 +54,8 @@ struct Link {
     LinkCertificate certificate;
     char fingerprint[65];
     AccountName account;        /* whose endpoint it came to; empty: it named none, or none yet */
+    const Domain *domain;       /* the configuration that applies to it; NULL: none, all is as by default */
+    bool domain_named;          /* by the client; else it is what applies to who names none */
     const Principal *principal; /* of the certificate, or plain */
     uint64_t asked_generation;  /* of the directory */
     void (*resume)(Link *l);    /* when the certificate's owner is known again */
@@ -86,6 +89,13 @@ bool link_refused(const Link *l);
 void link_first_seen(Link *l);
 /* The account that its endpoint means: the default one where it named none. */
 Str link_account(const Link *l);
+/* How a client comes, and by what it is known. */
+typedef enum { VIA_MQTT, VIA_WEBSOCKET, VIA_HTTP } LinkVia;
+typedef enum { BY_CERTIFICATE, BY_SIGNATURE, BY_AUTHORIZER } LinkBy;
+/* Whether the domain that it named lets it; else AWS's name for why not. NULL: it does. */
+const char *link_forbids(const Link *l, LinkVia via, LinkBy by);
+/* The domain that it named goes by an authorizer's word alone. */
+bool link_asks(const Link *l);
 /* Whether a key may be used there: an account's endpoint is for its own alone. Else link_foreign says so. */
 bool link_takes(const Link *l, const Principal *key);
 SigV4Fault link_foreign(const Link *l, Str service, Arena *arena);

@@ -43,6 +43,7 @@ void link_release(Link *l) {
     http_parser_free(l->parser);
     ws_decoder_free(l->ws);
     free(l->ws_left);
+    domain_release(l->domain);
     principal_release((Principal *)(uintptr_t)l->principal);
     principal_release(l->custom.principal);
     conn_release(l->conn);
@@ -166,20 +167,55 @@ void link_identify(Link *l, void (*known)(Link *l)) {
 
 /* ------------------------------------------------------------------------------------------------ the first byte */
 
+/* What the name that the client asked for means: whose it is, and what holds there. */
+static void take_name(Link *l, Str name) {
+    DomainBook *domains = l->gateway->o.env->domains;
+    endpoint_account(name, &l->account);
+    if (!domains) return;
+    l->domain = domain_book_find(domains, name, &l->domain_named);
+    if (l->domain && l->domain_named && l->domain->account.len == ACCOUNT_DIGITS)
+        memcpy(l->account.digits, l->domain->account.ptr, ACCOUNT_DIGITS);
+}
+
+bool link_asks(const Link *l) {
+    return l->domain && l->domain_named && str_starts(l->domain->authentication_type, S("CUSTOM_AUTH"));
+}
+
+/* Source: the guide's table of authentication types and application protocols; AuthNError's reasons */
+const char *link_forbids(const Link *l, LinkVia via, LinkBy by) {
+    static const Str PROTOCOLS[] = { STR_INIT("SECURE_MQTT"), STR_INIT("MQTT_WSS"), STR_INIT("HTTPS") };
+    const Domain *d = l->domain;
+    if (!d || !l->domain_named) return NULL;
+    if (!d->enabled) return "DOMAIN_CONFIGURATION_DISABLED";
+    Str protocol = d->application_protocol, type = d->authentication_type;
+    bool fits = !protocol.len || str_eq(protocol, S("DEFAULT")) || str_eq(protocol, PROTOCOLS[via]);
+    if (str_eq(type, S("AWS_X509"))) fits &= by == BY_CERTIFICATE;
+    if (str_eq(type, S("AWS_SIGV4"))) fits &= by == BY_SIGNATURE;
+    if (str_starts(type, S("CUSTOM_AUTH"))) fits &= by == BY_AUTHORIZER;
+    if (str_eq(type, S("CUSTOM_AUTH_X509"))) fits &= l->principal != NULL; /* the certificate is asked for as well */
+    return fits ? NULL : "DOMAIN_CONFIGURATION_INVALID";
+}
+
 static void proceed(Link *l) {
     conn_resume(l->conn);
 }
 
 static void secured(Conn *c) {
     Link *l = c->owner;
-    endpoint_account(tls_server_name(c), &l->account);
+    take_name(l, tls_server_name(c));
     if (!tls_peer_fingerprint(c, l->fingerprint)) return;
     link_identify(l, proceed);
 }
 
-/* Under the ALPN name of custom authentication, a certificate is nobody's word. */
+/* Under the ALPN name of custom authentication, and where the domain wants an authorizer, a certificate is nobody's
+ * word. */
+static LinkBy mqtt_by(const Link *l) {
+    bool custom = !l->principal || str_eq(tls_alpn(l->conn), S("mqtt")) || link_asks(l);
+    return custom ? BY_AUTHORIZER : BY_CERTIFICATE;
+}
+
 static void to_mqtt(Link *l) {
-    bool custom = !l->principal || str_eq(tls_alpn(l->conn), S("mqtt"));
+    bool custom = mqtt_by(l) == BY_AUTHORIZER;
     MqttLink m = { .principal = l->principal, .server_name = tls_server_name(l->conn) };
     if (custom) {
         m.auth = custom_auth_mqtt(l, false, NULL);
@@ -204,7 +240,9 @@ static size_t front_input(Conn *c, uint8_t *bytes, size_t len) {
             return len;
         }
     }
-    if (mqtt && (l->principal || !l->plain)) {
+    bool may = mqtt && (l->principal || !l->plain);
+    const char *forbidden = may ? link_forbids(l, VIA_MQTT, mqtt_by(l)) : NULL;
+    if (may && !forbidden) {
         to_mqtt(l);
         return MQTT_HANDLER.input(c, bytes, len);
     }
@@ -212,8 +250,8 @@ static size_t front_input(Conn *c, uint8_t *bytes, size_t len) {
         c->handler = &HTTP_HANDLER;
         return http_input(c, bytes, len);
     }
-    log_line(l->gateway->o.log, LOG_WARN, "event=Connection ip=%.*s reason=\"neither MQTT nor HTTP\" first_byte=0x%02x",
-             PS(conn_address(&c->peer, ip)), bytes[0]);
+    log_line(l->gateway->o.log, LOG_WARN, "event=Connection ip=%.*s reason=\"%s\" first_byte=0x%02x",
+             PS(conn_address(&c->peer, ip)), forbidden ? forbidden : "neither MQTT nor HTTP", bytes[0]);
     atomic_fetch_add(&l->gateway->counters.not_authenticated, 1);
     conn_close(c, CLOSE_BY_SERVER);
     return len;

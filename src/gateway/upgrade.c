@@ -104,11 +104,15 @@ void upgrade_start(Link *l, const HttpRequest *rq) {
     const ApiRequest in = request_of(rq);
     bool has_signature = sigv4_present(&in);
     MqttLink m = { 0 };
+    bool custom = !has_signature && (custom_auth_asked(&in) || link_asks(l));
+    LinkBy by = has_signature ? BY_SIGNATURE : custom || !l->principal ? BY_AUTHORIZER : BY_CERTIFICATE;
     Err e = ws_handshake(&arena, rq, &protocol, &answer);
-    if (e != OK) {
+    if (link_forbids(l, VIA_WEBSOCKET, by)) {
+        refused(l, 403, "ForbiddenException", S("Forbidden"));
+    } else if (e != OK) {
         refused(l, e == ERR_NOT_IMPLEMENTED ? 426 : 400, "InvalidRequestException",
                 S("a WebSocket handshake of version 13 with the subprotocol mqtt is expected"));
-    } else if (!has_signature && custom_auth_asked(&in)) {
+    } else if (custom) {
         ask(l, rq, answer);
     } else if (has_signature && signer(l, &in, &arena, &m.principal, &fault) != OK) {
         entries_bad_signature(l, &fault);

@@ -76,7 +76,7 @@ static bool read_prefix(const uint8_t prefix[PREFIX_CHARS], AccountName *out) {
 
 bool endpoint_account(Str host, AccountName *out) {
     uint8_t lower[64]; /* prefix, suffix and what must follow: none is longer */
-    *out = (AccountName){ "" };
+    *out = (AccountName){ .digits = "" };
     size_t n = host.len < sizeof lower ? host.len : sizeof lower;
     for (size_t i = 0; i < n; i++)
         lower[i] = host.ptr[i] >= 'A' && host.ptr[i] <= 'Z' ? (uint8_t)(host.ptr[i] + 32) : host.ptr[i];
@@ -86,8 +86,9 @@ bool endpoint_account(Str host, AccountName *out) {
         Str suffix = str_c(TYPES[i].suffix), below = str_c(TYPES[i].below);
         size_t dot = suffix.len, end = dot + 1 + below.len;
         if (rest.len <= end || rest.ptr[dot] != '.' || rest.ptr[end] != '.') continue;
-        if (str_eq(str_sub(rest, 0, dot), suffix) && str_eq(str_sub(rest, dot + 1, end), below))
-            return read_prefix(lower, out);
+        if (!str_eq(str_sub(rest, 0, dot), suffix) || !str_eq(str_sub(rest, dot + 1, end), below)) continue;
+        out->type = TYPES[i].type;
+        return read_prefix(lower, out);
     }
     return false;
 }

@@ -11,6 +11,7 @@
 enum { ACCOUNT_DIGITS = 12 };
 typedef struct {
     char digits[ACCOUNT_DIGITS + 1]; /* terminated; empty: none */
+    const char *type;                /* of the endpoint: "iot:Data-ATS" …; lives for ever */
 } AccountName;
 
 /* Shape: 14 of a-z 2-7, always the same for this account of 12 digits */

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/arena.h"
+#include "base/map.h"
 #include "net/output.h"
 #include "net/tls_library.h"
 
@@ -23,9 +24,22 @@ enum {
     KEPT_CHAIN_BYTES_MAX = 8 << 10,  /* beside the leaf, of a session that can be resumed */
 };
 
+/* A server name with something of its own. */
+typedef struct {
+    SSL_CTX *ctx; /* NULL: the server's */
+    int min, max; /* 0: the server's */
+} Site;
+
+typedef struct {
+    Arena arena;
+    Map names; /* in lower case */
+} Sites;
+
 struct TlsServer {
-    pthread_mutex_t lock; /* of ctx, which a reload exchanges */
+    pthread_mutex_t lock; /* of ctx and sites, which are exchanged */
     SSL_CTX *ctx;
+    Sites *sites; /* NULL: none */
+    TlsOptions options;
     OSSL_LIB_CTX *library; /* of ctx; NULL: OpenSSL's default */
     BIO_METHOD *bio;
     bool require_name;
@@ -123,12 +137,38 @@ static bool greases(SSL *ssl) {
     return SSL_client_hello_get0_ciphers(ssl, &p) >= 2 && (p[0] & 15) == 10 && p[0] == p[1];
 }
 
+/* Source: RFC 6066 section 3: a list of one, type host_name */
+static Str hello_name(SSL *ssl) {
+    const uint8_t *p;
+    size_t n;
+    if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n) || n < 5 || p[2] != 0) return STR_NONE;
+    size_t len = (size_t)p[3] << 8 | p[4];
+    return len <= n - 5 ? (Str){ p + 5, len } : STR_NONE;
+}
+
+/* Before the version is chosen: what comes later cannot change it. */
+static void choose_site(TlsServer *s, SSL *ssl) {
+    enum { NAME_BYTES_MAX = 253 };
+    uint8_t lower[NAME_BYTES_MAX];
+    Str name = hello_name(ssl);
+    if (!name.len || name.len > sizeof lower) return;
+    for (size_t i = 0; i < name.len; i++)
+        lower[i] = name.ptr[i] >= 'A' && name.ptr[i] <= 'Z' ? name.ptr[i] | 0x20 : name.ptr[i];
+    pthread_mutex_lock(&s->lock);
+    const Site *site = s->sites ? map_get(&s->sites->names, (Str){ lower, name.len }) : NULL;
+    if (site && site->ctx) SSL_set_SSL_CTX(ssl, site->ctx);
+    if (site && site->min) SSL_set_min_proto_version(ssl, site->min);
+    if (site && site->max) SSL_set_max_proto_version(ssl, site->max);
+    pthread_mutex_unlock(&s->lock);
+}
+
 /* A browser, which offers h2 and greases, would ask its user for a certificate: it is not asked. curl, Go and Java
  * offer h2, too, and have a device's certificate. */
 static int on_hello(SSL *ssl, int *alert, void *arg) {
     const uint8_t *p;
     size_t n;
     (void)alert, (void)arg;
+    choose_site(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)), ssl);
     if (greases(ssl) && SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &p, &n) &&
         n > 2 && alpn_offers(p + 2, n - 2, S("h2")) && !alpn_offers(p + 2, n - 2, S("x-amzn-mqtt-ca")) &&
         !alpn_offers(p + 2, n - 2, S("x-amzn-http-ca")))
@@ -255,6 +295,8 @@ Err tls_server_new(const TlsOptions *o, Arena *arena, TlsServer **out, Str *why)
         return e;
     }
     pthread_mutex_init(&s->lock, NULL);
+    s->options = *o;
+    s->options.pairs = NULL; /* the caller's */
     s->require_name = o->require_name;
     s->knows_name = o->knows_name;
     s->ctx_of_names = o->ctx;
@@ -266,8 +308,47 @@ Err tls_server_new(const TlsOptions *o, Arena *arena, TlsServer **out, Str *why)
     return OK;
 }
 
+static void sites_free(Sites *sites) {
+    if (!sites) return;
+    map_each (&sites->names, slot) SSL_CTX_free(((const Site *)slot->value)->ctx);
+    map_free(&sites->names);
+    arena_free(&sites->arena);
+    free(sites);
+}
+
+static Err site_add(TlsServer *s, Sites *sites, const TlsSite *from, Arena *arena, Str *why) {
+    Site *site = arena_new(&sites->arena, Site);
+    TlsOptions o = s->options;
+    o.pairs = &from->pair;
+    o.n = 1;
+    Err e = from->pair.chain_pem.len ? context_new(s, &o, arena, &site->ctx, why) : OK;
+    if (e != OK) return e;
+    site->min = version_number(from->min_version);
+    site->max = version_number(from->max_version);
+    Site *old = map_put(&sites->names, str_dup(&sites->arena, from->name), site);
+    if (old) SSL_CTX_free(old->ctx);
+    return OK;
+}
+
+Err tls_server_sites(TlsServer *s, const TlsSite *from, size_t n, Arena *arena, Str *why) {
+    Sites *fresh = mem_new(sizeof *fresh);
+    Err e = OK;
+    for (size_t i = 0; e == OK && i < n; i++) e = site_add(s, fresh, &from[i], arena, why);
+    if (e != OK) {
+        sites_free(fresh);
+        return e;
+    }
+    pthread_mutex_lock(&s->lock);
+    Sites *old = s->sites;
+    s->sites = fresh;
+    pthread_mutex_unlock(&s->lock);
+    sites_free(old);
+    return OK;
+}
+
 void tls_server_free(TlsServer *s) {
     if (!s) return;
+    sites_free(s->sites);
     SSL_CTX_free(s->ctx);
     pthread_mutex_destroy(&s->lock);
     BIO_meth_free(s->bio);
@@ -300,7 +381,13 @@ void tls_free(Conn *c) {
 
 void tls_forget(Conn *c) {
     SSL_SESSION *session = c->ssl ? SSL_get_session(c->ssl) : NULL;
-    if (session) SSL_CTX_remove_session(SSL_get_SSL_CTX(c->ssl), session);
+    if (!session) return;
+    SSL_CTX *ctx = SSL_get_SSL_CTX(c->ssl);
+    TlsServer *s = SSL_CTX_get_app_data(ctx);
+    SSL_CTX_remove_session(ctx, session);
+    pthread_mutex_lock(&s->lock);
+    if (s->ctx != ctx) SSL_CTX_remove_session(s->ctx, session); /* a site's: the session is kept where it began */
+    pthread_mutex_unlock(&s->lock);
 }
 
 static bool chain_is_long(const Conn *c) {

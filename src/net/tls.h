@@ -26,6 +26,14 @@ void tls_server_free(TlsServer *s);
 /* New connections get these from now on; sessions of before are not resumed. From any thread. Errors: as above, and
  * then all stays as it was */
 NODISCARD Err tls_server_reload(TlsServer *s, const TlsOptions *o, Arena *arena, Str *why);
+/* Server names that have a certificate or versions of their own. New connections get these from now on. Any thread.
+ * Errors: as above, and then all stays as it was */
+typedef struct {
+    Str name;
+    TlsPair pair;                          /* chain_pem STR_NONE: the server's */
+    const char *min_version, *max_version; /* NULL: the server's; live for ever */
+} TlsSite;
+NODISCARD Err tls_server_sites(TlsServer *s, const TlsSite *sites, size_t n, Arena *arena, Str *why);
 SSL *tls_accept(TlsServer *s);
 
 /* After the handshake. */

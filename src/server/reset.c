@@ -5,6 +5,7 @@
 
 #include "base/writer.h"
 #include "identity/directory.h"
+#include "identity/domain_book.h"
 #include "rules/rules.h"
 
 /* First everybody goes and what they still had to write is written; then the store is emptied, so that nothing of it
@@ -66,6 +67,7 @@ Err server_reset(Server *s) {
     broker_reset(s->env.broker); /* who came meanwhile */
     Err e = empty_store(s->env.store);
     directory_all_changed(s->env.directory);
+    domain_book_changed(s->env.domains);
     rules_reset(s->env.rules);
     service_log_clear(s->env.service_log);
     wait_for_workers(s);

@@ -7,6 +7,7 @@
 
 #include "gateway/reached.h"
 #include "identity/directory.h"
+#include "identity/domain_book.h"
 #include "identity/endpoint.h"
 #include "identity/issuer.h"
 #include "identity/key_ring.h"
@@ -127,7 +128,9 @@ static Err open_identity(Server *s, Str *why) {
         .store = s->env.store, .workers = s->env.workers, .account = s->env.account, .region = s->env.region
     };
     s->env.directory = directory_open(&dopt);
-    return OK;
+    s->env.endpoint_domain = issuer_domain(s->env.issuer);
+    DomainBookOptions bo = { s->env.store, s->env.account, s->env.region, s->env.endpoint_domain };
+    return domain_book_open(&bo, &s->arena, &s->env.domains, why);
 }
 
 /* What --require-sni takes. localhost: the commands of `starling` call the server by it. */
@@ -135,6 +138,10 @@ static bool knows_name(void *ctx, Str name) {
     const Server *s = ctx;
     AccountName account;
     if (str_eq_nocase(name, S("localhost")) || endpoint_account(name, &account)) return true;
+    bool named = false;
+    const Domain *d = domain_book_find(s->env.domains, name, &named);
+    domain_release(d);
+    if (d && named) return true;
     return s->settings.hostname && str_eq_nocase(name, str_c(s->settings.hostname));
 }
 
@@ -157,8 +164,26 @@ static Err offer_certificates(Server *s, bool reload, Arena *arena, Str *why) {
     return reload ? tls_server_reload(s->tls, &to, arena, why) : tls_server_new(&to, arena, &s->tls, why);
 }
 
+/* Server names with something of their own: told at the start and whenever one changes. What cannot be served leaves
+ * those of before. */
+static void domains_changed(void *ctx, const DomainSite *sites, size_t n) {
+    Server *s = ctx;
+    Arena arena = { 0 };
+    Str why;
+    TlsSite *to = arena_array(&arena, TlsSite, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        const Domain *d = sites[i].domain;
+        to[i] = (TlsSite){ sites[i].host, { d->chain_pem, d->key_pem }, d->tls_min, d->tls_max };
+    }
+    if (tls_server_sites(s->tls, to, n, &arena, &why) != OK)
+        log_line(&s->log, LOG_ERROR, "event=DomainConfiguration reason=\"%.*s\"", PS(why));
+    arena_free(&arena);
+}
+
 static Err open_tls(Server *s, Str *why) {
-    return offer_certificates(s, false, &s->arena, why);
+    Err e = offer_certificates(s, false, &s->arena, why);
+    if (e == OK) domain_book_listen(s->env.domains, domains_changed, s);
+    return e;
 }
 
 Err server_reload_tls(Server *s, Arena *arena, Str *why) {
@@ -276,7 +301,6 @@ static Err listen_all(Server *s, Str *why) {
     const char *host = o->hostname ? o->hostname : "localhost";
     s->env.endpoint_port = s->https_port == 443 ? S("") : str_format(&s->arena, ":%d", s->https_port);
     s->env.endpoint = str_format(&s->arena, "%s%.*s", host, PS(s->env.endpoint_port));
-    s->env.endpoint_domain = issuer_domain(s->env.issuer);
     return e;
 }
 
@@ -355,6 +379,7 @@ static void free_parts(Server *s) {
     lambda_close(s->lambda);
     api_patterns_free(s->patterns);
     directory_close(s->env.directory);
+    domain_book_close(s->env.domains);
     keyring_close(s->env.keys);
     issuer_close(s->env.issuer);
     tls_server_free(s->tls);

@@ -8,6 +8,7 @@ typedef struct Store Store;
 typedef struct Workers Workers;
 typedef struct Directory Directory;   /* identity/directory.h */
 typedef struct KeyRing KeyRing;       /* identity/key_ring.h */
+typedef struct DomainBook DomainBook; /* identity/domain_book.h */
 typedef struct Issuer Issuer;         /* identity/issuer.h: the server's CAs */
 typedef struct ServiceLog ServiceLog; /* api/service_log.h */
 typedef struct Broker Broker;         /* broker/broker.h */
@@ -23,6 +24,7 @@ typedef struct Env {
     Directory *directory;
     KeyRing *keys;
     Issuer *issuer;
+    DomainBook *domains; /* NULL: in tests without it */
     Broker *broker;
     ServiceLog *service_log;
     Functions *functions; /* who calls code that AWS would run in Lambda; NULL: in tests without it */

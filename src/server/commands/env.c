@@ -35,9 +35,12 @@ int command_env(int argc, char **argv) {
     if (client_place(data, &arena, &p, &why) != OK) {
         status = args_fail("%.*s", PS(why));
     } else {
-        static const char *const services[] = { "AWS_ENDPOINT_URL_IOT", "AWS_ENDPOINT_URL_IOT_DATA_PLANE",
-                                                "AWS_ENDPOINT_URL_IOT_JOBS_DATA_PLANE", "AWS_ENDPOINT_URL_STS",
-                                                "AWS_ENDPOINT_URL_IAM" };
+        static const char *const services[] = { "AWS_ENDPOINT_URL_IOT",
+                                                "AWS_ENDPOINT_URL_IOT_DATA_PLANE",
+                                                "AWS_ENDPOINT_URL_IOT_JOBS_DATA_PLANE",
+                                                "AWS_ENDPOINT_URL_STS",
+                                                "AWS_ENDPOINT_URL_IAM",
+                                                "AWS_ENDPOINT_URL_ACM" };
         for (size_t i = 0; i < sizeof services / sizeof *services; i++) print_export(services[i], p.url);
         print_export("AWS_REGION", p.region);
         print_export("AWS_DEFAULT_REGION", p.region);

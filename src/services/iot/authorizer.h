@@ -11,6 +11,8 @@
 typedef struct {
     Str account;
     Str name;          /* of the authorizer; STR_NONE: what the client asks for, or the default one */
+    Str otherwise;     /* the domain's own default one; STR_NONE: the account's */
+    bool fixed;        /* what the client names does not count */
     Str connection_id; /* UUID */
     bool test;         /* an inactive one answers, too */
     bool has_tls, has_http, has_mqtt;

@@ -138,7 +138,9 @@ static Err ask_run(Job *job, Txn *txn) {
     bool verified;
     arena_reset(&a->scratch);
     a->reason = NULL;
-    name = a->q.name.len ? a->q.name : authorizer_credential(&a->q, AUTHORIZER_NAME, &a->scratch);
+    name = a->q.name;
+    if (!name.len && !a->q.fixed) name = authorizer_credential(&a->q, AUTHORIZER_NAME, &a->scratch);
+    if (!name.len) name = a->q.otherwise;
     Err e = find(a, txn, name, &a->authorizer);
     if (e == OK) e = check_token(a, &token, &verified);
     if (e != OK) return e;
@@ -221,8 +223,9 @@ void authorizer_ask(Env *env, const AuthorizerQuestion *question, AuthorizerDone
     a->done = done;
     a->ctx = ctx;
     a->q = *question;
-    Str *texts[] = { &a->q.account,  &a->q.name,     &a->q.connection_id, &a->q.server_name, &a->q.query,
-                     &a->q.username, &a->q.password, &a->q.client_id,     &a->q.token,       &a->q.signature };
+    Str *texts[] = { &a->q.account,     &a->q.name,  &a->q.otherwise, &a->q.connection_id,
+                     &a->q.server_name, &a->q.query, &a->q.username,  &a->q.password,
+                     &a->q.client_id,   &a->q.token, &a->q.signature };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) *texts[i] = keep(&a->arena, *texts[i]);
     HttpHeader *headers = arena_array(&a->arena, HttpHeader, question->headers_n);
     for (size_t i = 0; i < question->headers_n; i++)
