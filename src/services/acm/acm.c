@@ -74,8 +74,8 @@ Err acm_remove_tags_from_certificate(Call *c, const AcmRemoveTagsFromCertificate
     for (size_t i = 0; i < in->tags.n; i++)
         for (size_t k = 0; k < r.tags.n; k++) {
             const AcmTag *tag = &in->tags.items[i];
-            bool same = str_eq(r.tags.items[k].key, tag->key) &&
-                        (!tag->value.ptr || str_eq(r.tags.items[k].value, tag->value));
+            bool same =
+                str_eq(r.tags.items[k].key, tag->key) && (!tag->value.ptr || str_eq(r.tags.items[k].value, tag->value));
             if (same) r.tags.items[k--] = r.tags.items[--r.tags.n];
         }
     return acm_certificate_record_put(c->txn, call_tenant(c), &r);
@@ -187,7 +187,8 @@ Err acm_list_certificates(Call *c, const AcmListCertificatesIn *in, AcmListCerti
     Page page;
     Err e = OK;
     if (in->includes || in->certificate_key_pair_origins.n || in->sort_by.len)
-        e = api_fail(c, ACM_VALIDATION, "Includes, CertificateKeyPairOrigins and SortBy are not implemented by Starling");
+        e = api_fail(c, ACM_VALIDATION,
+                     "Includes, CertificateKeyPairOrigins and SortBy are not implemented by Starling");
     if (e == OK) e = page_open(c, S(""), in->next_token, in->max_items, ACM_PAGE, &page);
     if (e == OK) e = acm_certificate_record_scan_all_by_created(c->txn, call_tenant(c), page.after, false, &scan);
     if (e != OK) return e;
@@ -221,7 +222,8 @@ Err acm_delete_certificate(Call *c, const AcmDeleteCertificateIn *in, AcmDeleteC
     AcmCertificateRecord r;
     StrList used;
     Err e = find(c, in->certificate_arn, &r);
-    if (e == OK) e = acm_certificate_record_lock(c->txn, call_tenant(c), r.certificate_id); /* who uses it locks it, too */
+    if (e == OK)
+        e = acm_certificate_record_lock(c->txn, call_tenant(c), r.certificate_id); /* who uses it locks it, too */
     if (e == OK) e = users(c, in->certificate_arn, &used);
     if (e == OK && used.n)
         e = api_fail(c, ACM_RESOURCE_IN_USE, "Certificate %.*s in account %.*s is in use by %.*s.",
