@@ -41,7 +41,7 @@ static Str scope_of(Call *c, Str filters) {
     return str_format(c->arena, "%.*s/%.*s/%.*s/%.*s", PS(c->op->name), PS(c->account), PS(c->region), PS(filters));
 }
 
-Err page_begin(Call *c, Str filters, Str token, Str *last_key) {
+static Err begin(Call *c, Str filters, Str token, Str *last_key) {
     Err e = page_token_read(c->arena, scope_of(c, filters), token, last_key);
     if (e == OK) return OK;
     const ApiError *invalid = c->op->service->invalid;
@@ -50,25 +50,22 @@ Err page_begin(Call *c, Str filters, Str token, Str *last_key) {
                     PS(str_sub(token, 0, 64)));
 }
 
-Str page_next(Call *c, Str filters, Str last_key) {
-    return page_token(c->arena, scope_of(c, filters), last_key);
-}
-
-size_t page_size(OptInt asked, size_t otherwise, size_t most) {
+/* asked, or `otherwise` where nothing is asked, within 1 and most. */
+static size_t size_of(OptInt asked, size_t otherwise, size_t most) {
     if (!asked.set) return otherwise < most ? otherwise : most;
     if (asked.v < 1) return 1;
     return (uint64_t)asked.v > most ? most : (size_t)asked.v;
 }
 
 Err page_open(Call *c, Str filters, Str token, OptInt asked, PageSize size, Page *out) {
-    Page p = { .call = c, .filters = filters, .most = page_size(asked, size.otherwise, size.most) };
-    Err e = page_begin(c, filters, token, &p.after);
+    Page p = { .call = c, .filters = filters, .most = size_of(asked, size.otherwise, size.most) };
+    Err e = begin(c, filters, token, &p.after);
     if (e == OK) *out = p;
     return e;
 }
 
 static bool is_full(Page *p) {
-    if (p->n == p->most) p->next = page_next(p->call, p->filters, p->last);
+    if (p->n == p->most) p->next = page_token(p->call->arena, scope_of(p->call, p->filters), p->last);
     return p->n == p->most;
 }
 

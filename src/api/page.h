@@ -46,10 +46,3 @@ NODISCARD Err page_open(Call *c, Str filters, Str token, OptInt asked, PageSize 
  * next page begins with it. */
 bool page_take(Page *p, RecordScan *scan);
 bool page_take_at(Page *p, Str position);
-
-/* The same for a handler, with the call's operation and account in the scope.
- * Errors: ERR_API: the service's error for an invalid value, "Invalid next token" */
-NODISCARD Err page_begin(Call *c, Str filters, Str token, Str *last_key);
-Str page_next(Call *c, Str filters, Str last_key);
-/* asked, or `otherwise` where nothing is asked, within 1 and most. */
-size_t page_size(OptInt asked, size_t otherwise, size_t most);

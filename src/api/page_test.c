@@ -48,22 +48,41 @@ static void a_handler_is_told_of_a_foreign_token(void **state) {
     Call c = { .op = api_op(&sample_service, S("ListJobs")), .arena = &a, .account = S("1"), .region = S("r") };
     Call other = c;
     other.account = S("2");
-    Str key, token = page_next(&c, S("type=x"), S("k7"));
-    assert_int_equal(page_begin(&c, S("type=x"), token, &key), OK);
-    assert_true(str_eq(key, S("k7")));
-    assert_int_equal(page_begin(&other, S("type=x"), token, &key), ERR_API);
-    assert_int_equal(page_begin(&c, S("type=y"), token, &key), ERR_API);
+    const PageSize size = { 1, 1 };
+    Page p;
+    assert_int_equal(page_open(&c, S("type=x"), STR_NONE, (OptInt){ 0 }, size, &p), OK);
+    assert_true(page_take_at(&p, S("k7")) && !page_take_at(&p, S("k8")));
+    Str token = p.next;
+    assert_int_equal(page_open(&c, S("type=x"), token, (OptInt){ 0 }, size, &p), OK);
+    assert_true(str_eq(p.after, S("k7")));
+    assert_int_equal(page_open(&other, S("type=x"), token, (OptInt){ 0 }, size, &p), ERR_API);
+    assert_int_equal(page_open(&c, S("type=y"), token, (OptInt){ 0 }, size, &p), ERR_API);
     assert_ptr_equal(c.failure.error, SAMPLE_INVALID);
     arena_free(&a);
 }
 
 static void sizes_stay_within_their_limits(void **state) {
     (void)state;
-    assert_int_equal(page_size((OptInt){ 0 }, 25, 250), 25);
-    assert_int_equal(page_size((OptInt){ 0 }, 250, 100), 100);
-    assert_int_equal(page_size((OptInt){ true, 7 }, 25, 250), 7);
-    assert_int_equal(page_size((OptInt){ true, INT64_MAX }, 25, 250), 250);
-    assert_int_equal(page_size((OptInt){ true, -3 }, 25, 250), 1);
+    static const struct {
+        OptInt asked;
+        size_t otherwise, most, want;
+    } cases[] = {
+        { { 0 }, 25, 250, 25 },
+        { { 0 }, 250, 100, 100 },
+        { { true, 7 }, 25, 250, 7 },
+        { { true, 0 }, 25, 250, 1 },
+        { { true, INT64_MAX }, 25, 250, 250 },
+        { { true, -3 }, 25, 250, 1 },
+    };
+    Arena a = { 0 };
+    Call c = { .op = api_op(&sample_service, S("ListJobs")), .arena = &a };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Page p;
+        PageSize size = { cases[i].otherwise, cases[i].most };
+        assert_int_equal(page_open(&c, S(""), STR_NONE, cases[i].asked, size, &p), OK);
+        assert_int_equal(p.most, cases[i].want);
+    }
+    arena_free(&a);
 }
 
 /* Takes items 0.. of n by one page after another; fails when any is left out or comes twice. */

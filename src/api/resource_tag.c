@@ -33,9 +33,13 @@ Err resource_tags_by_arn(Call *c, const Resource *const *all, size_t n, Str arn,
     return e == ERR_NOT_FOUND ? OK : e;
 }
 
+/* Services differ in case: resourceArn, ResourceArn; Lambda's is Resource. */
 static const ApiMember *member_of(const ApiShape *shape, Str name) {
-    for (size_t i = 0; shape && i < shape->members_n; i++)
-        if (str_eq(shape->members[i].name, name)) return &shape->members[i];
+    bool arn = str_eq(name, S("resourceArn"));
+    for (size_t i = 0; shape && i < shape->members_n; i++) {
+        Str here = shape->members[i].name;
+        if (str_eq_nocase(here, name) || (arn && str_eq_nocase(here, S("resource")))) return &shape->members[i];
+    }
     return NULL;
 }
 

@@ -12,7 +12,8 @@ NODISCARD Err resource_by_arn(Call *c, const Resource *const *all, size_t n, con
 /* The tags that it has; none where there is no such resource. Errors: the store's */
 NODISCARD Err resource_tags_by_arn(Call *c, const Resource *const *all, size_t n, Str arn, StrMap *out);
 
-/* in and out: structs of the operation of that name, which has the members resourceArn, tags, tagKeys.
+/* in and out: structs of the operation of that name, which has the members resourceArn (or Resource), tags,
+ *         tagKeys in any case.
  * Errors: ERR_API, and the store's */
 NODISCARD Err resource_tag(Call *c, const Resource *const *all, size_t n, const ApiService *service, Str op,
                            const void *in, void *out);

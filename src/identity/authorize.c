@@ -105,7 +105,7 @@ static const ApiError FORBIDDEN = { STR_INIT("ForbiddenException"), 403, STR_INI
 
 static const ApiMember *member(const ApiOp *op, Str name) {
     for (size_t i = 0; op->in && i < op->in->members_n; i++)
-        if (str_eq(op->in->members[i].name, name)) return &op->in->members[i];
+        if (str_eq_nocase(op->in->members[i].name, name)) return &op->in->members[i];
     return NULL;
 }
 

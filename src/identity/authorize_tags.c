@@ -14,8 +14,8 @@ static StrMap tags_in(Call *c, const ApiOp *op, const void *in, StrList *keys) {
         const ApiMember *m = &op->in->members[i];
         const void *slot = (const char *)in + m->offset;
         if (!api_present(m->shape, slot)) continue;
-        if (str_eq(m->name, S("tagKeys")) && m->shape->kind == API_LIST) *keys = *(const StrList *)slot;
-        if (str_eq(m->name, S("tags"))) tags = tag_pairs(c->arena, m->shape, slot);
+        if (str_eq_nocase(m->name, S("tagKeys")) && m->shape->kind == API_LIST) *keys = *(const StrList *)slot;
+        if (str_eq_nocase(m->name, S("tags"))) tags = tag_pairs(c->arena, m->shape, slot);
     }
     return tags;
 }

@@ -3,7 +3,9 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "api/resource_tag.h"
 #include "generated/iot.h"
+#include "generated/iot1click_devices.h"
 #include "generated/iot_resources.h"
 #include "services/testing/cases.h"
 
@@ -183,6 +185,37 @@ static void what_is_no_tag_or_no_taggable_resource_is_refused(void **state) {
     expect_error(f, FIXTURE_CALL(f, "TagResource", &in, (IotTagResourceOut *)NULL), "InvalidRequestException", "twice");
 }
 
+/* Another service's, whose members are called otherwise and whose tags are a map. */
+static void any_service_tags_its_resources_by_declaration(void **state) {
+    Fixture *f = *state;
+    Resource button = iot_billing_group_resource;
+    const Resource *all[] = { &iot_thing_type_resource, &button };
+    button.service = &iot1click_devices_service;
+    button.arn = S("buttons/{billing_group_name}");
+    assert_int_equal(create(f, "b", NULL, &(IotCreateBillingGroupOut){ 0 }), OK);
+    Call c = { .op = api_op(button.service, S("TagResource")),
+               .account = f->account,
+               .region = f->region,
+               .arena = &f->arena,
+               .txn = fixture_txn(f) };
+    Str arn = S("arn:aws:iot1click:us-east-1:123456789012:buttons/b");
+    StrPair pair = { S("site"), S("pier") };
+    Iot1clickDevicesTagResourceIn tag_in = { .resource_arn = arn, .tags = { &pair, 1, true } };
+    assert_int_equal(resource_tag(&c, all, 2, button.service, S("TagResource"), &tag_in, NULL), OK);
+    Iot1clickDevicesListTagsForResourceIn list_in = { .resource_arn = arn };
+    Iot1clickDevicesListTagsForResourceOut out = { 0 };
+    assert_int_equal(resource_tags_of(&c, all, 2, button.service, S("ListTagsForResource"), &list_in, &out), OK);
+    assert_int_equal(out.tags.n, 1);
+    assert_true(str_eq(out.tags.items[0].key, S("site")) && str_eq(out.tags.items[0].value, S("pier")));
+    Iot1clickDevicesUntagResourceIn untag_in = { .resource_arn = arn, .tag_keys = { &pair.key, 1, true } };
+    assert_int_equal(resource_untag(&c, all, 2, button.service, S("UntagResource"), &untag_in, NULL), OK);
+    assert_int_equal(resource_tags_of(&c, all, 2, button.service, S("ListTagsForResource"), &list_in, &out), OK);
+    assert_int_equal(out.tags.n, 0);
+    tag_in.resource_arn = S(GROUP_ARN "b"); /* iot's own: not this service's */
+    assert_int_equal(resource_tag(&c, all, 2, button.service, S("TagResource"), &tag_in, NULL), ERR_API);
+    txn_abort(c.txn);
+}
+
 #define RESOURCE_TEST(name) cmocka_unit_test_setup_teardown(name, open, fixture_case_close)
 
 int main(void) {
@@ -193,6 +226,7 @@ int main(void) {
         RESOURCE_TEST(a_delete_minds_the_version_and_succeeds_again),
         RESOURCE_TEST(pages_go_on_behind_the_last_whatever_comes_between),
         RESOURCE_TEST(tags_come_change_and_go),
+        RESOURCE_TEST(any_service_tags_its_resources_by_declaration),
         RESOURCE_TEST(what_is_no_tag_or_no_taggable_resource_is_refused),
     };
     return cmocka_run_group_tests(tests_of, NULL, NULL);
