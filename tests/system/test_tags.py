@@ -1,12 +1,13 @@
 """Tags: on everything of iot that takes them, and as conditions of policies on access keys.
 Source: botocore's iot model; AWS General Reference, "Tagging AWS resources"; service authorization reference, AWS IoT."""
 import json
+import urllib.parse
 
 import pytest
 from conftest import ALLOW_ALL, arn
 from support import x509
 from support.keys import make_key
-from support.server import ACCOUNT, Server
+from support.server import ACCOUNT, REGION, Server
 
 TAGS = [{"Key": "site", "Value": "pier 4"}, {"Key": "empty", "Value": ""}]
 
@@ -37,7 +38,25 @@ def ca_certificate(iot, name, tags):
     return iot.register_ca_certificate(caCertificate=ca, certificateMode="SNI_ONLY", tags=tags)["certificateArn"]
 
 
-KINDS = [billing_group, thing_type, thing_group, policy, ca_certificate]
+def role_alias(iot, name, tags):
+    return iot.create_role_alias(roleAlias=name, roleArn=f"arn:aws:iam::{ACCOUNT}:role/any", tags=tags)["roleAliasArn"]
+
+
+def authorizer(iot, name, tags):
+    function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:any"
+    return iot.create_authorizer(authorizerName=name, authorizerFunctionArn=function, signingDisabled=True, tags=tags)["authorizerArn"]
+
+
+def topic_rule(iot, name, tags):
+    """CreateTopicRule takes them as a text, in a header."""
+    rule = name.replace("-", "_")
+    action = {"republish": {"roleArn": f"arn:aws:iam::{ACCOUNT}:role/any", "topic": "elsewhere"}}
+    text = urllib.parse.urlencode([(t["Key"], t["Value"]) for t in tags])
+    iot.create_topic_rule(ruleName=rule, tags=text, topicRulePayload={"sql": f"SELECT * FROM '{rule}'", "actions": [action]})
+    return arn(f"rule/{rule}")
+
+
+KINDS = [billing_group, thing_type, thing_group, policy, ca_certificate, role_alias, authorizer, topic_rule]
 
 
 @pytest.mark.parametrize("make", KINDS)
