@@ -7,6 +7,7 @@
 
 static const ActionKind *const KINDS[] = {
     &ACTION_HTTP,
+    &ACTION_KAFKA,
     &ACTION_LAMBDA,
     &ACTION_REPUBLISH,
     &ACTION_SQS,

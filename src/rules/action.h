@@ -17,6 +17,7 @@ typedef struct Principal Principal;
 typedef struct Folder Folder;       /* aws/folder.h */
 typedef struct AwsClient AwsClient; /* signed calls to AWS services, or to what speaks their API */
 typedef struct Rules Rules;
+typedef struct KafkaClients KafkaClients; /* rules/kafka_client.h */
 
 /* What an action may reach. Filled once, by server/wire.c; a member that is not there is NULL and the action fails
  * with a sentence that says so. */
@@ -27,6 +28,7 @@ typedef struct {
     Fetch *fetch;   /* to what the operator named */
     Fetch *outward; /* to what a rule's author named: another one, which keeps away from this machine */
     AwsClient *aws;
+    KafkaClients *kafka;
     const SigV4Credentials *credentials; /* whose requests outward are signed; NULL: nobody's */
     Folder *objects;                     /* where no S3 is configured */
     const Clock *clock;

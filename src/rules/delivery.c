@@ -36,6 +36,7 @@ struct Delivery {
     pthread_cond_t wake;
     Mail *mail, **mail_tail;
     bool stopping;
+    _Atomic bool closing;
     _Atomic size_t waiting;
     /* the thread's own */
     Map queues;
@@ -275,8 +276,8 @@ static void read_result(Delivery *d, Mail *mail) {
         q->under_way--;
         d->running--;
     }
-    bool retry = t->result.outcome == ACTION_AGAIN || t->result.outcome == ACTION_SLOWER;
-    bool dropped = retry && d->stopped;
+    /* what ends with the server has not failed: it is done after the next start, where it is stored */
+    bool dropped = t->result.outcome != ACTION_DONE && atomic_load(&d->closing);
     if (dropped || !again(d, t)) {
         if (q) q->under_way++; /* it stays while the try is told of */
         try_over(d, t, &t->result, dropped);
@@ -296,8 +297,8 @@ void action_done(ActionRun *run, ActionResult result) {
     t->result.why = str_dup(&t->arena, result.why);
     t->result.resource = result.resource.ptr ? str_dup(&t->arena, result.resource) : STR_NONE;
     bool retry = result.outcome == ACTION_AGAIN || result.outcome == ACTION_SLOWER;
-    if (!t->queue && !retry) {
-        try_over(d, t, &t->result, false); /* local: here and now */
+    if (!t->queue && !retry) { /* local: here and now */
+        try_over(d, t, &t->result, result.outcome != ACTION_DONE && atomic_load(&d->closing));
         return;
     }
     t->mail.read = read_result;
@@ -505,7 +506,12 @@ Delivery *delivery_start(const DeliveryOptions *options) {
     return d;
 }
 
+void delivery_close(Delivery *d) {
+    atomic_store(&d->closing, true);
+}
+
 void delivery_stop(Delivery *d) {
+    delivery_close(d);
     pthread_mutex_lock(&d->lock);
     d->stopping = true;
     pthread_cond_signal(&d->wake);

@@ -58,6 +58,8 @@ typedef struct {
 Delivery *delivery_start(const DeliveryOptions *options);
 /* A local kind's is tried at once, on this thread; any other is queued. */
 void delivery_submit(Delivery *d, Part *part);
+/* From here on, what fails is dropped: it fails because the server goes down. */
+void delivery_close(Delivery *d);
 /* No try begins any more; waits a while for those under way, and drops what waits. */
 void delivery_stop(Delivery *d);
 void delivery_free(Delivery *d);

@@ -49,6 +49,7 @@ struct Rules {
     Bench benches[SHARDS_MAX_HERE];
     Delivery *delivery;
     Pool *pool;
+    KafkaClients *kafka;
     struct Work *brought_back; /* until rules_resume */
     _Atomic uint64_t not_found;
     _Atomic uint64_t next_work_id;

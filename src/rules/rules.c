@@ -5,6 +5,7 @@
 #include "generated/rules_records.h"
 #include "identity/principal.h"
 #include "rules/destination.h"
+#include "rules/kafka_client.h"
 #include "rules/work.h"
 
 /* Rules are immutable and counted: a route keeps a set of those that its topic concerns, and goes on with it while a
@@ -342,12 +343,14 @@ Rules *rules_new(const RulesOptions *o) {
                                 .queued_bytes_max = o->queued_bytes_max ? o->queued_bytes_max : QUEUED_BYTES_MAX };
     r->delivery = delivery_start(&d);
     r->pool = pool_start(o->threads_max);
+    r->kafka = kafka_clients_new();
     return r;
 }
 
 void rules_connect(Rules *r, const ActionEnv *env) {
     r->env = *env;
     r->env.rules = r;
+    r->env.kafka = r->kafka;
     r->env.self = &r->self;
 }
 
@@ -381,7 +384,9 @@ void rules_reset(Rules *r) {
 
 void rules_stop(Rules *r) {
     atomic_store(&r->stopping, true);
+    delivery_close(r->delivery);
     pool_stop(r->pool);
+    kafka_clients_stop(r->kafka);
     delivery_stop(r->delivery);
 }
 
@@ -390,6 +395,7 @@ void rules_free(Rules *r) {
     clear(r);
     delivery_free(r->delivery);
     pool_free(r->pool);
+    kafka_clients_free(r->kafka);
     for (size_t i = 0; i < sizeof r->benches / sizeof *r->benches; i++) arena_free(&r->benches[i].arena);
     pthread_rwlock_destroy(&r->lock);
     pthread_mutex_destroy(&r->change);

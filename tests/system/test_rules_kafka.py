@@ -1,0 +1,190 @@
+"""The kafka action with a real broker: what arrives, its ways in, and its faults. Source: AWS IoT developer guide,
+"Apache Kafka"."""
+import base64
+import json
+
+import pytest
+from conftest import ACCOUNT, REGION
+from cryptography import x509 as crypto
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+from support import wire
+from support.kafka import PASSWORD, USER, Kafka
+from support.mqtt import wait_until
+from support.rules import ROLE, action_figure, make_rule, own_server, republish
+
+pytestmark = pytest.mark.skipif(not Kafka.present(), reason="no Java or no .deps/kafka: tools/fetch_kafka")
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory):
+    broker = Kafka(tmp_path_factory.mktemp("kafka")).start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    running = own_server(tmp_path_factory.mktemp("rules-kafka"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def own_iot(own):
+    return own.client("iot")
+
+
+@pytest.fixture(scope="module")
+def destination(own_iot):
+    return own_iot.create_topic_rule_destination(destinationConfiguration={"vpcConfiguration": {
+        "vpcId": "vpc-1", "subnetIds": ["subnet-1"], "roleArn": ROLE}})["topicRuleDestination"]["arn"]
+
+
+@pytest.fixture
+def client(own, name):
+    with wire.plain_wire(own) as connection:
+        connection.connect(name)
+        yield connection
+
+
+@pytest.fixture
+def sub(own, name):
+    with wire.plain_wire(own) as connection:
+        connection.connect(f"{name}-sub")
+        yield connection
+
+
+def action(destination, topic, properties, **more):
+    return {"kafka": {"destinationArn": destination, "topic": topic, "clientProperties": properties, **more}}
+
+
+def plain(kafka, **more):
+    return {"bootstrap.servers": kafka.servers(), "security.protocol": "PLAINTEXT", "acks": "all", **more}
+
+
+def test_a_message_arrives_with_key_partition_and_headers(own_iot, kafka, destination, client, name):
+    kafka.make_topic(name)
+    make_rule(own_iot, name, f"SELECT t, topic(2) AS d FROM '{name}/+'", action(
+        destination, "${topic(1)}", plain(kafka), key="${topic(2)}", partition="${p}",
+        headers=[{"key": "from", "value": "${clientid()}"}, {"key": "from", "value": "again"}]))
+    assert client.publish(f"{name}/7", '{"t": 21, "p": 1}') == 0
+    assert client.publish(f"{name}/8", '{"t": 22, "p": 0}') == 0
+    got = kafka.take(name, 2)
+    assert [(m.partition(), m.key(), json.loads(m.value())) for m in got] == [
+        (0, b"8", {"t": 22, "d": "8"}), (1, b"7", {"t": 21, "d": "7"})]
+    assert got[0].headers() == [("from", name.encode()), ("from", b"again")]
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "snappy", "lz4", "zstd"])
+def test_every_compression_is_read_back(own_iot, kafka, destination, client, name, compression):
+    kafka.make_topic(name)
+    make_rule(own_iot, name, f"SELECT * FROM '{name}/+'", action(destination, name,
+                                                                plain(kafka, **{"compression.type": compression})))
+    body = bytes(range(256)) * 20
+    client.publish(f"{name}/x", body)
+    [got] = kafka.take(name, 1)
+    assert (got.value(), got.key()) == (body, None)
+
+
+def pkcs12_of(pem):
+    cert = crypto.load_pem_x509_certificate(pem.encode())
+    store = pkcs12.serialize_key_and_certificates(b"ca", None, None, [cert], BestAvailableEncryption(b"changeit"))
+    return base64.b64encode(store).decode()
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
+@pytest.mark.parametrize("store", ["pem", "pkcs12"])
+def test_tls_and_passwords(own_iot, kafka, destination, client, name, mechanism, store):
+    kafka.make_topic(name)
+    kind = "plain" if mechanism == "PLAIN" else "scram"
+    trust = {"ssl.truststore": kafka.ca_pem} if store == "pem" else {
+        "ssl.truststore": pkcs12_of(kafka.ca_pem), "ssl.truststore.password": "changeit"}
+    make_rule(own_iot, name, f"SELECT * FROM '{name}/+'", action(destination, name, {
+        "bootstrap.servers": kafka.servers("SASL_SSL"), "security.protocol": "SASL_SSL", "sasl.mechanism": mechanism,
+        f"sasl.{kind}.username": USER, f"sasl.{kind}.password": PASSWORD, **trust}))
+    client.publish(f"{name}/x", b'{"a":1}')
+    assert json.loads(kafka.take(name, 1)[0].value()) == {"a": 1}
+
+
+def fails_with(own_iot, destination, client, sub, name, properties, body=b'{"a":1}', topic=None):
+    rule = make_rule(own_iot, name, f"SELECT * FROM '{name}/in'", action(destination, topic or name, properties),
+                     error=republish(f"{name}/errors"))
+    sub.subscribe((f"{name}/errors", 1))
+    sub.stream.settimeout(30)
+    assert client.publish(f"{name}/in", body) == 0
+    [failure] = json.loads(sub.message().payload)["failures"]
+    assert (failure["failedAction"], failure["failedResource"]) == ("KafkaAction", topic or name)
+    return rule, failure["errorMessage"]
+
+
+def test_a_wrong_password_reaches_the_error_action(own, own_iot, kafka, destination, client, sub, name):
+    rule, message = fails_with(own_iot, destination, client, sub, name, {
+        "bootstrap.servers": kafka.servers("SASL_SSL"), "security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN",
+        "sasl.plain.username": USER, "sasl.plain.password": "wrong", "ssl.truststore": kafka.ca_pem})
+    assert "SASL" in message or "uthentication" in message
+    assert action_figure(own, "failed_total", rule) == 1
+
+
+def test_a_broker_that_is_not_trusted_reaches_the_error_action(own_iot, kafka, destination, client, sub, name):
+    _, message = fails_with(own_iot, destination, client, sub, name, {
+        "bootstrap.servers": kafka.servers("SSL"), "security.protocol": "SSL"})
+    assert "certificate" in message.lower() or "SSL" in message
+
+
+def test_a_partition_that_is_none_reaches_the_error_action(own_iot, kafka, destination, client, sub, name):
+    kafka.make_topic(name)
+    rule = make_rule(own_iot, name, f"SELECT * FROM '{name}/in'",
+                     action(destination, name, plain(kafka), partition="${p}"), error=republish(f"{name}/errors"))
+    sub.subscribe((f"{name}/errors", 1))
+    client.publish(f"{name}/in", '{"p":"x"}')
+    assert "partition" in json.loads(sub.message().payload)["failures"][0]["errorMessage"]
+    assert rule
+
+
+def test_a_broker_that_comes_back_gets_all_of_it(own, own_iot, tmp_path, destination, client, name):
+    broker = Kafka(tmp_path).start()
+    try:
+        broker.make_topic(name)
+        rule = make_rule(own_iot, name, f"SELECT n FROM '{name}/in'", action(destination, name, plain(broker)))
+        client.publish(f"{name}/in", '{"n":0}')
+        wait_until(lambda: action_figure(own, "succeeded_total", rule) == 1, 20)
+        broker.stop()
+        for number in range(1, 20):
+            assert client.publish(f"{name}/in", json.dumps({"n": number})) == 0
+        broker.start()
+        wait_until(lambda: action_figure(own, "succeeded_total", rule) == 20, 40)
+        assert {json.loads(m.value())["n"] for m in broker.take(name, 20)} == set(range(20))
+        assert action_figure(own, "failed_total", rule) == 0
+    finally:
+        broker.stop()
+
+
+@pytest.mark.parametrize("properties, word", [
+    ({"security.protocol": "SSL"}, "bootstrap.servers"),
+    ({"bootstrap.servers": "b", "security.protocol": "SSL"}, "HOST:PORT"),
+    ({"bootstrap.servers": "b:9092", "security.protocol": "TLS"}, "security.protocol"),
+    ({"bootstrap.servers": "b:9092", "security.protocol": "SSL", "acks": "2"}, "acks"),
+    ({"bootstrap.servers": "b:9092", "security.protocol": "SSL", "linger.ms": "5"}, "linger.ms"),
+    ({"bootstrap.servers": "b:9092", "security.protocol": "SASL_SSL", "sasl.mechanism": "GSSAPI"}, "sasl.mechanism"),
+    ({"bootstrap.servers": "b:9092", "security.protocol": "SASL_SSL", "sasl.kerberos.principal": "p"}, "Kerberos"),
+])
+def test_properties_that_would_not_do_are_refused(own_iot, destination, name, fails, properties, word):
+    code, status, text = fails(lambda: make_rule(own_iot, name, "SELECT * FROM 'a'",
+                                                 action(destination, "t", properties)))
+    assert (code, status) == ("InvalidRequestException", 400) and word in text, text
+
+
+def test_brokers_without_tls_are_for_operators_who_say_so(server, iot, name, fails):
+    made = iot.create_topic_rule_destination(destinationConfiguration={"vpcConfiguration": {
+        "vpcId": "vpc-1", "subnetIds": ["subnet-1"], "roleArn": ROLE}})["topicRuleDestination"]["arn"]
+    try:
+        for properties in ({"bootstrap.servers": "b:9092"}, {"bootstrap.servers": "b:9092", "security.protocol": "PLAINTEXT"},
+                           {"bootstrap.servers": "b:8080", "security.protocol": "SSL"}):
+            code, status, _ = fails(lambda: make_rule(iot, name, "SELECT * FROM 'a'", action(made, "t", properties)))
+            assert (code, status) == ("InvalidRequestException", 400)
+        unknown = f"arn:aws:iot:{REGION}:{ACCOUNT}:ruledestination/vpc/00000000-0000-0000-0000-000000000000"
+        code, status, text = fails(lambda: make_rule(iot, name, "SELECT * FROM 'a'", action(unknown, "t", {
+            "bootstrap.servers": "b:9092", "security.protocol": "SSL"})))
+        assert (code, status) == ("UnauthorizedException", 401) and unknown in text
+    finally:
+        iot.delete_topic_rule_destination(arn=made)
