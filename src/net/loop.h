@@ -67,7 +67,8 @@ struct Reactor {
     int64_t wheel_s;                /* seconds that have been handled */
     int64_t now_ms;                 /* of the clock's monotonic time, read once a turn */
     _Atomic uint32_t busy_permille; /* of the last second */
-    uint64_t idle_ns_before;
+    int schedstat_fd;               /* of its thread; -1: not opened yet, or not there */
+    uint64_t used_ns_before;
     _Atomic uint32_t conns;
 };
 
