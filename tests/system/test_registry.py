@@ -250,6 +250,39 @@ class TestPrincipals:
         assert got == [{"principal": made["certificateArn"], "thingPrincipalType": "EXCLUSIVE_THING"}]
 
 
+    def test_lists_of_the_second_version_tell_the_kind_and_come_in_pages(self, iot, name):
+        certificates = [iot.create_keys_and_certificate(setAsActive=True)["certificateArn"] for _ in range(3)]
+        for thing in (name, f"{name}-2"):
+            iot.create_thing(thingName=thing)
+        for number, certificate in enumerate(certificates):
+            kind = "EXCLUSIVE_THING" if number == 0 else "NON_EXCLUSIVE_THING"
+            iot.attach_thing_principal(thingName=name, principal=certificate, thingPrincipalType=kind)
+        iot.attach_thing_principal(thingName=f"{name}-2", principal=certificates[1])
+        want = [{"principal": certificate, "thingPrincipalType": "NON_EXCLUSIVE_THING"} for certificate in certificates[1:]]
+        got, _ = pages(iot.list_thing_principals_v2, "thingPrincipalObjects", thingName=name,
+                       thingPrincipalType="NON_EXCLUSIVE_THING", maxResults=1)
+        assert sorted(got, key=str) == sorted(want, key=str)
+        got, count = pages(iot.list_thing_principals_v2, "thingPrincipalObjects", thingName=name, maxResults=2)
+        assert len(got) == 3 and count == 2
+        got, count = pages(iot.list_principal_things_v2, "principalThingObjects", principal=certificates[1], maxResults=1)
+        assert count == 2 and got == [{"thingName": thing, "thingPrincipalType": "NON_EXCLUSIVE_THING"}
+                                      for thing in (name, f"{name}-2")]
+
+    def test_an_exclusive_attachment_asks_that_there_is_no_other_and_may_be_given_again(self, iot, name, fails):
+        certificate = iot.create_keys_and_certificate(setAsActive=True)["certificateArn"]
+        for thing in (name, f"{name}-2"):
+            iot.create_thing(thingName=thing)
+        iot.attach_thing_principal(thingName=name, principal=certificate)
+        for thing in (name, f"{name}-2"):
+            assert fails(iot.attach_thing_principal, thingName=thing, principal=certificate,
+                         thingPrincipalType="EXCLUSIVE_THING")[:2] == ("InvalidRequestException", 400)
+        iot.detach_thing_principal(thingName=name, principal=certificate)
+        iot.attach_thing_principal(thingName=name, principal=certificate, thingPrincipalType="EXCLUSIVE_THING")
+        iot.attach_thing_principal(thingName=name, principal=certificate, thingPrincipalType="EXCLUSIVE_THING")
+        iot.detach_thing_principal(thingName=name, principal=certificate)
+        iot.attach_thing_principal(thingName=f"{name}-2", principal=certificate, thingPrincipalType="EXCLUSIVE_THING")
+
+
 def test_describe_endpoint_gives_what_clients_can_use(server, iot):
     for kind in ("iot:Data-ATS", "iot:Data", "iot:CredentialProvider", "iot:Jobs"):
         assert iot.describe_endpoint(endpointType=kind)["endpointAddress"].startswith(("localhost", "127."))
