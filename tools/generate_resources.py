@@ -438,7 +438,7 @@ class Maker:
             f"    .too_many_text = {self.text('full', f'{noun} {{}} would be more than the limit of {r.limit} in account')},"]
         names = {"create": "create", "read": "read", "update": "update", "delete": "remove", "list": "list"}
         self.source += [f"    .{names[verb]} = {text}," for verb, text in steps.items()]
-        self.source += [f"    .hooks = {{ {hooks} }}," if hooks else "    .hooks = { NULL },", "};"]
+        self.source += [f"    .hooks = {{ {hooks} }}," if hooks else "    .hooks = { 0 },", "};"]
         self.helpers()
         self.handlers()
         self.header.append("")
