@@ -85,6 +85,8 @@ void broker_principal_changed(Broker *broker, Str account, Str principal_id, con
 void broker_disconnect_principal(Broker *broker, Str account, Str principal_id);
 /* Its other listener: one of the account's policies stands for something else. */
 void broker_policies_changed(Broker *broker, Str account);
+/* Once a second, on any thread: what was decided by the time (aws:CurrentTime) is decided again. */
+void broker_time_passes(Broker *broker);
 
 typedef struct {
     uint64_t connections, sessions, subscriptions, connects, connects_refused;

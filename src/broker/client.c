@@ -57,12 +57,17 @@ void client_put_message(Client *c, Form *form, uint16_t packet_id, uint8_t bits,
 
 static void bind_policies(Client *c) {
     const Principal *p = c->principal;
-    const ConnectionFacts facts = { c->client_id, c->source_ip, c->server_name.len ? c->server_name : STR_NONE };
+    const ConnectionFacts facts = { .client_id = c->client_id,
+                                    .source_ip = c->source_ip,
+                                    .domain_name = c->server_name.len ? c->server_name : STR_NONE,
+                                    .secure = c->conn->ssl ? S("true") : S("false") };
     const PolicyVar *vars;
     size_t n;
     c->bound_arena.block_bytes = 512;
     connection_vars(p, &facts, &c->bound_arena, &vars, &n);
     principal_bind(p, vars, n, &c->bound_arena, &c->bound);
+    c->timed = moment_matters(c->bound.policies);
+    if (c->timed) atomic_store_explicit(&c->space->timed, true, memory_order_relaxed);
 }
 
 void client_unbind(Client *c) {
@@ -98,6 +103,17 @@ void client_bind(Client *c) {
     c->verdict.version = 0;                                     /* it may be in other groups now */
 }
 
+/* What is decided by the time is kept for a second at most: broker_time_passes. */
+static PolicyDecision decide(Client *c, Str action, Str arn, const PolicyVar *extra, size_t n) {
+    enum { EXTRA_MAX = 4 };
+    Moment moment;
+    PolicyVar all[EXTRA_MAX + MOMENT_VARS];
+    if (!c->timed || n > EXTRA_MAX) return policy_decide(c->bound.policies, action, arn, extra, n, NULL, NULL);
+    if (n) memcpy(all, extra, n * sizeof *all);
+    moment_vars(clock_ms(c->broker->o.clock), &moment, all + n);
+    return policy_decide(c->bound.policies, action, arn, all, n + MOMENT_VARS, NULL, NULL);
+}
+
 bool client_may(Client *c, const char *action, const char *kind, Str resource, const PolicyVar *extra, size_t n) {
     uint8_t text[1024];
     const Broker *b = c->broker;
@@ -108,7 +124,7 @@ bool client_may(Client *c, const char *action, const char *kind, Str resource, c
     if (resource.len) memcpy(text + head, resource.ptr, resource.len);
     Str arn = { text, (size_t)head + resource.len };
     if (!c->bound.policies) bind_policies(c);
-    bool ok = policy_decide(c->bound.policies, str_c(action), arn, extra, n, NULL, NULL) == POLICY_ALLOWED;
+    bool ok = decide(c, str_c(action), arn, extra, n) == POLICY_ALLOWED;
     if (!ok) atomic_fetch_add_explicit(&c->broker->counters.denied, 1, memory_order_relaxed);
     return ok;
 }

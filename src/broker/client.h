@@ -51,6 +51,7 @@ struct Client {
     const Principal *principal;
     PrincipalBound bound; /* all zeros: not since the last change, or not lately */
     Arena bound_arena;
+    bool timed;                              /* its policies ask what time it is */
     uint32_t bound_version;                  /* the space's policy_version when it was bound */
     Client *next, *prev;                     /* of the shard */
     Client *next_principal, *prev_principal; /* of the same principal on this shard */

@@ -191,6 +191,17 @@ void broker_principal_changed(Broker *b, Str account, Str principal_id, const Pr
     atomic_fetch_add(&b->principal_changes_posted, 1);
 }
 
+void broker_time_passes(Broker *b) {
+    pthread_mutex_lock(&b->spaces_lock);
+    map_each (&b->spaces, slot) {
+        Space *space = slot->value;
+        if (!atomic_exchange_explicit(&space->timed, false, memory_order_relaxed)) continue; /* set again when bound */
+        atomic_fetch_add_explicit(&space->policy_version, 1, memory_order_release);
+        space_touch(space, S("#"));
+    }
+    pthread_mutex_unlock(&b->spaces_lock);
+}
+
 /* Clients bind again at their next decision, routes ask their receivers again at their next message. */
 void broker_policies_changed(Broker *b, Str account) {
     Space *space = hub_space(b, account);

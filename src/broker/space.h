@@ -16,6 +16,7 @@ typedef struct Space {
     Tree tree;
     _Atomic uint32_t versions[SPACE_VERSIONS]; /* of filters whose first level hashes there */
     _Atomic uint32_t wild_version;             /* of filters that begin with a wildcard */
+    _Atomic bool timed;                        /* somebody's policies ask what time it is */
     _Atomic uint32_t policy_version;           /* grows when a policy of the account becomes another */
     pthread_mutex_t sessions_lock;
     Map sessions; /* client id to Session */

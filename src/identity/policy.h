@@ -78,3 +78,6 @@ PolicyDecision policy_decide(const PolicyBound *bound, Str action, Str resource,
 /* Whether a statement has a condition on a key that begins so, or a variable: what belongs to the resource need be
  * fetched only then. */
 bool policy_asks(const PolicyBound *bound, Str prefix);
+/* The first key of a denying statement's conditions that no device ever has (aws:MultiFactorAuthPresent …), so that the
+ * statement would never deny; STR_NONE: none. Of an IoT policy. */
+Str policy_vain_deny(const Policy *p);

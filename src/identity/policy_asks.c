@@ -24,3 +24,22 @@ bool policy_asks(const PolicyBound *bound, Str prefix) {
         if (statement_asks(bound->statements[i].statement, prefix)) return true;
     return false;
 }
+
+/* Source: AWS IoT developer guide, "Basic AWS IoT Core policy variables", names aws:SourceIp alone of IAM's global
+ * keys; the other three are given as well here, so that a Deny by time or transport binds. */
+static bool is_given(Str key) {
+    static const Str GIVEN[] = { STR_INIT("aws:SourceIp"), STR_INIT("aws:SecureTransport"), STR_INIT("aws:CurrentTime"),
+                                 STR_INIT("aws:EpochTime") };
+    if (!begins(key, S("aws:"))) return true;
+    for (size_t i = 0; i < sizeof GIVEN / sizeof *GIVEN; i++)
+        if (str_eq_nocase(key, GIVEN[i])) return true;
+    return false;
+}
+
+Str policy_vain_deny(const Policy *p) {
+    for (size_t i = 0; i < p->statements_n; i++)
+        for (size_t k = 0; k < p->statements[i].conditions_n; k++)
+            if (p->statements[i].deny && !is_given(p->statements[i].conditions[k].key))
+                return p->statements[i].conditions[k].key;
+    return STR_NONE;
+}

@@ -11,7 +11,7 @@
 /* A thread of its own that sleeps: nothing here may hold up a reactor or a worker, and all of it may be late. Real
  * time, as TLS and keys have it. */
 
-enum { PERIOD_S = 5, HOUR_S = 3600, DAY_S = 24 * HOUR_S, KEYS_PER_TXN = 1000 };
+enum { PERIOD_S = 1, KEYS_S = 5, HOUR_S = 3600, DAY_S = 24 * HOUR_S, KEYS_PER_TXN = 1000 };
 
 struct Upkeep {
     Server *server;
@@ -69,10 +69,14 @@ static bool sleep_on(Upkeep *u) {
 
 static void *run(void *arg) {
     Upkeep *u = arg;
-    int64_t hour_ms = real_ms(), day_ms = hour_ms;
+    int64_t hour_ms = real_ms(), day_ms = hour_ms, keys_ms = hour_ms;
     while (sleep_on(u)) {
         int64_t now = real_ms();
-        forget_keys(u->server);
+        broker_time_passes(u->server->env.broker);
+        if (now - keys_ms >= KEYS_S * 1000ll) {
+            forget_keys(u->server);
+            keys_ms = now;
+        }
         if (now - hour_ms >= HOUR_S * 1000ll) {
             delete_keys(u->server);
             hour_ms = now;

@@ -146,3 +146,23 @@ def test_wrong_arguments_and_a_server_that_is_not_there(server, tmp_path):
     assert run("status", "--data")[0] == 2
     status, text = run("status", "--data", str(tmp_path))
     assert status == 1 and "no server runs on" in text
+
+
+def test_a_disabled_keys_policy_is_not_explained_as_allowed(starling, name):
+    made = starling("key", "create", "--user", "off")
+    key = next(line.split(" = ")[1] for line in made.splitlines() if line.startswith("aws_access_key_id"))
+    ask = ("policy", "explain", key, "iot:ListThings", "*")
+    assert starling(*ask).splitlines()[1].startswith("ALLOWED")
+    starling("key", "disable", key)
+    told = starling(*ask, expect=3)
+    assert "DENIED (not let in at all)" in told and "Inactive" in told and "would say: ALLOWED" in told
+    starling("key", "enable", key)
+    assert starling(*ask).splitlines()[1].startswith("ALLOWED")
+
+
+def test_a_revoked_certificates_policy_is_not_explained_as_allowed(starling, iot, device):
+    ask = ("policy", "explain", device.cert_id, "Publish", "topic/a")
+    assert starling(*ask).splitlines()[1].startswith("ALLOWED")
+    iot.update_certificate(certificateId=device.cert_id, newStatus="REVOKED")
+    told = starling(*ask, expect=3)
+    assert "DENIED (not let in at all)" in told and "REVOKED" in told

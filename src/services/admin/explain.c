@@ -1,5 +1,6 @@
 /* What a decision would be, for a principal as it stands in the store now, and why. The certificate is read here and
  * not taken from the directory, so that an explanation never shows a cache's past. */
+#include "base/clock.h"
 #include "identity/connection_vars.h"
 #include "identity/explain.h"
 #include "identity/key_ring.h"
@@ -34,6 +35,7 @@ static Err find_principal(Admin *a, Str name, PolicyBook *book, const Principal 
     if (!key) return certificate_principal(a, name, book, out, status);
     *status = NULL;
     const Principal *p = keyring_principal(a->call->env->keys, name);
+    if (p && !keyring_alive(a->call->env->keys, name, real_ms())) *status = "Inactive";
     if (p && admin_may_touch(a, p->account)) {
         *out = p;
         return OK;
@@ -47,7 +49,8 @@ static Err explain(Admin *a, const Principal *p, const char *status, yyjson_val 
     Str action = json_str(json_get(body, S("action"))), resource = json_str(json_get(body, S("resource")));
     const ConnectionFacts facts = { .client_id = json_str(json_get(body, S("clientId"))),
                                     .source_ip = json_str(json_get(body, S("sourceIp"))),
-                                    .domain_name = json_str(json_get(body, S("domainName"))) };
+                                    .domain_name = json_str(json_get(body, S("domainName"))),
+                                    .secure = S("true") };
     if (str_find(action, ':') == SIZE_MAX) action = str_format(c->arena, "iot:%.*s", PS(action));
     if (!str_starts(resource, S("arn:")) && !str_eq(resource, S("*")))
         resource = call_arn(c, "iot", "%.*s", PS(resource));
@@ -57,14 +60,24 @@ static Err explain(Admin *a, const Principal *p, const char *status, yyjson_val 
     PrincipalBound bound;
     PolicyWhy why = { 0 };
     principal_bind(p, vars, vars_n, c->arena, &bound);
-    PolicyDecision d = policy_decide(bound.policies, action, resource, NULL, 0, c->arena, &why);
+    Moment moment;
+    PolicyVar now[MOMENT_VARS];
+    moment_vars(c->now_ms, &moment, now);
+    PolicyDecision d = policy_decide(bound.policies, action, resource, now, MOMENT_VARS, c->arena, &why);
     static const Str words[] = { STR_INIT("implicitDeny"), STR_INIT("explicitDeny"), STR_INIT("allowed") };
     yyjson_mut_doc *doc = json_doc(c->arena);
     yyjson_mut_val *out = yyjson_mut_obj(doc);
+    bool usable = !status || str_eq(str_c(status), S("ACTIVE"));
+    Str text = policy_explain(d, action, resource, &why, c->arena);
+    if (!usable) { /* whatever its policies say */
+        text = str_format(c->arena, "DENIED (not let in at all): %.*s is %s\n  its policies alone would say: %.*s",
+                          PS(p->arn), status, PS(text));
+        d = POLICY_IMPLICIT_DENY;
+    }
     json_add_str(doc, out, S("decision"), words[d]);
     json_add_str(doc, out, S("principal"), p->arn);
     if (status) json_add_str(doc, out, S("status"), str_c(status));
-    json_add_str(doc, out, S("text"), policy_explain(d, action, resource, &why, c->arena));
+    json_add_str(doc, out, S("text"), text);
     principal_unbind(&bound);
     return admin_answer(a, 200, doc, out);
 }

@@ -44,14 +44,20 @@ static const PrincipalThing *thing_of(const Principal *p, Str name) {
 }
 
 static bool alias_allowed(Call *c, Str alias, const PrincipalThing *thing) {
-    const ConnectionFacts facts = { .client_id = thing ? thing->name : STR_NONE, .source_ip = c->source_ip };
+    const ConnectionFacts facts = { .client_id = thing ? thing->name : STR_NONE,
+                                    .source_ip = c->source_ip,
+                                    .secure = S("true") };
     const PolicyVar *vars;
     size_t n;
     PrincipalBound bound;
     connection_vars(c->principal, &facts, c->arena, &vars, &n);
     principal_bind(c->principal, vars, n, c->arena, &bound);
     Str arn = call_arn(c, "iot", "rolealias/%.*s", PS(alias));
-    PolicyDecision d = policy_decide(bound.policies, S("iot:AssumeRoleWithCertificate"), arn, NULL, 0, NULL, NULL);
+    Moment moment;
+    PolicyVar now[MOMENT_VARS];
+    moment_vars(c->now_ms, &moment, now);
+    PolicyDecision d =
+        policy_decide(bound.policies, S("iot:AssumeRoleWithCertificate"), arn, now, MOMENT_VARS, NULL, NULL);
     principal_unbind(&bound);
     return d == POLICY_ALLOWED;
 }

@@ -44,8 +44,8 @@ static Err bind(Call *c, const Effective *all, Str client_id, Bench *b) {
     }
     const PolicyVar *vars;
     size_t vars_n;
-    connection_vars(&who, &(ConnectionFacts){ .client_id = client_id.len ? client_id : STR_NONE }, c->arena, &vars,
-                    &vars_n);
+    const ConnectionFacts facts = { .client_id = client_id.len ? client_id : STR_NONE, .secure = S("true") };
+    connection_vars(&who, &facts, c->arena, &vars, &vars_n);
     policy_bind(b->policies, b->n, vars, vars_n, c->arena, &b->bound);
     return OK;
 }
@@ -70,9 +70,12 @@ typedef struct {
 
 static Verdict judge(Call *c, const Bench *b, Str action, const StrList *resources) {
     Verdict v = { .decision = POLICY_ALLOWED, .missing = { .set = true } };
+    Moment moment;
+    PolicyVar now[MOMENT_VARS];
+    moment_vars(c->now_ms, &moment, now);
     for (size_t i = 0; i < resources->n; i++) {
         PolicyWhy why;
-        PolicyDecision d = policy_decide(b->bound, action, resources->items[i], NULL, 0, c->arena, &why);
+        PolicyDecision d = policy_decide(b->bound, action, resources->items[i], now, MOMENT_VARS, c->arena, &why);
         StrList *to = d == POLICY_ALLOWED ? &v.allowed : &v.denied;
         for (size_t k = 0; k < why.matched_n && d != POLICY_IMPLICIT_DENY; k++)
             list_add_once(c, to, str_dup(c->arena, policy_name(why.matched[k])));

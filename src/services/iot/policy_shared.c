@@ -16,8 +16,15 @@ Err policy_check_document(Call *c, Str name, Str document) {
     Policy *policy;
     PolicyFault fault;
     if (policy_compile(name, document, POLICY_IOT, c->arena, &policy, &fault) == OK) {
+        Str vain = policy_vain_deny(policy);
+        Err e = vain.ptr
+                    ? api_fail(c, IOT_MALFORMED_POLICY,
+                               "Policy document is Malformed: a device has no %.*s, so a Deny under a condition on it "
+                               "would never deny",
+                               PS(vain))
+                    : OK;
         policy_release(policy);
-        return OK;
+        return e;
     }
     if (fault.line == 0)
         return api_fail(c, IOT_MALFORMED_POLICY, "Policy document is Malformed: %.*s", PS(fault.reason));
