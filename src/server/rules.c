@@ -11,8 +11,38 @@ static const char *or_dash(Str s) {
     return s.len ? "" : "-";
 }
 
+/* Levels as AWS has them: what leads to an execution is for debugging, that it was and how it ended is not. */
+static void tell_account(Server *s, const RuleEvent *e) {
+    ServiceEvent event;
+    if (!service_log_any(s->env.service_log)) return;
+    if (!service_event_find(str_c(e->event), &event)) event = SERVICE_EVENT_RULE_MESSAGE_THROTTLED;
+    bool debug = event == SERVICE_EVENT_STARTING_RULE_EXECUTION || event == SERVICE_EVENT_FUNCTION_EXECUTION;
+    LogEntry entry = { .event = event,
+                       .level = !e->success ? LOG_ERROR
+                                : debug     ? LOG_DEBUG
+                                            : LOG_INFO,
+                       .success = e->success,
+                       .now_ms = clock_ms(&s->clock),
+                       .trace_id = e->trace_id.len ? e->trace_id : STR_NONE,
+                       .account = e->account,
+                       .topic = e->topic,
+                       .client_id = e->client_id.len ? e->client_id : S("N/A"),
+                       .principal_id = e->principal.len ? e->principal : STR_NONE,
+                       .source_ip = e->source_ip.len ? e->source_ip : STR_NONE,
+                       .details = e->details.len ? e->details : STR_NONE,
+                       .more = { { .name = "ruleName", .text = e->rule } },
+                       .more_n = 1 };
+    if (e->action.len) entry.more[entry.more_n++] = (LogField){ .name = "ruleAction", .text = e->action };
+    if (e->resource.len) entry.more[entry.more_n++] = (LogField){ .name = "resource", .text = e->resource };
+    const LogSubject subject = {
+        .account = e->account, .client_id = e->client_id, .principal_id = e->principal, .source_ip = e->source_ip
+    };
+    service_log_tell(s->env.service_log, &subject, &entry);
+}
+
 static void on_event(void *ctx, const RuleEvent *e) {
     Server *s = ctx;
+    tell_account(s, e);
     if (e->level < s->log.least) return;
     log_line(&s->log, e->level,
              "event=%s status=%s account=%.*s rule=%.*s action=%.*s%s resource=%.*s%s client=%.*s%s principal=%.*s%s "
@@ -25,7 +55,7 @@ static void on_event(void *ctx, const RuleEvent *e) {
 
 static bool explains(void *ctx) {
     const Server *s = ctx;
-    return s->log.least <= LOG_DEBUG;
+    return s->log.least <= LOG_DEBUG || service_log_any(s->env.service_log);
 }
 
 Err open_rules(Server *s, Str *why) {

@@ -267,6 +267,20 @@ class TestServices:
         assert entries("UpdateThingShadow", topicName=topic, status="Failure")["reason"].startswith("Invalid JSON")
 
 
+def test_rules(logging, entries, connect, name):
+    rule = name.replace("-", "_")
+    logging.create_topic_rule(ruleName=rule, topicRulePayload={
+        "sql": f"SELECT * FROM '{name}/in'", "actions": [{"republish": {"roleArn": ROLE, "topic": f"{name}/out"}}]})
+    logging.set_v2_logging_options(eventConfigurations=[{"eventType": "RuleMatch", "logLevel": "INFO"},
+                                                        {"eventType": "RuleExecution", "logLevel": "INFO"}])
+    connect(name).publish(f"{name}/in", b'{"a":1}')
+    assert entries("RuleMatch", ruleName=rule)["topicName"] == f"{name}/in"
+    got = entries("RuleExecution", ruleName=rule)
+    assert (got["clientId"], got["logLevel"]) == (name, "INFO" if got["status"] == "Success" else "ERROR")
+    assert not entries.find("StartingRuleExecution")
+    logging.delete_topic_rule(ruleName=rule)
+
+
 def test_the_older_form_writes_lines_of_text(tmp_path, name):
     server = Server(tmp_path / "data", ("--plain-port", "0")).start()
     try:
