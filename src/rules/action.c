@@ -7,6 +7,9 @@
 
 static const ActionKind *const KINDS[] = {
     &ACTION_HTTP,
+    &ACTION_IOT_ANALYTICS,
+    &ACTION_IOT_EVENTS,
+    &ACTION_IOT_SITE_WISE,
     &ACTION_KAFKA,
     &ACTION_LAMBDA,
     &ACTION_REPUBLISH,

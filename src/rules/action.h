@@ -19,6 +19,12 @@ typedef struct AwsClient AwsClient; /* signed calls to AWS services, or to what 
 typedef struct Rules Rules;
 typedef struct KafkaClients KafkaClients; /* rules/kafka_client.h */
 
+/* An operation of a service of this server, called as a client of it would; may wait.
+ * Shape:  in, *out: its generated structs; *code the error's name, *message its text, in the arena
+ * Errors: ERR_NOT_IMPLEMENTED: the service is not there (yet); ERR_API with code and message; others */
+typedef Err ActionOperationFn(void *ctx, Str account, const ApiService *service, Str operation, const void *in,
+                              Arena *arena, void **out, Str *code, Str *message);
+
 /* What an action may reach. Filled once, by server/wire.c; a member that is not there is NULL and the action fails
  * with a sentence that says so. */
 typedef struct {
@@ -29,6 +35,8 @@ typedef struct {
     Fetch *outward; /* to what a rule's author named: another one, which keeps away from this machine */
     AwsClient *aws;
     KafkaClients *kafka;
+    ActionOperationFn *operation;
+    void *operation_ctx;
     const SigV4Credentials *credentials; /* whose requests outward are signed; NULL: nobody's */
     Folder *objects;                     /* where no S3 is configured */
     const Clock *clock;
@@ -113,6 +121,7 @@ typedef struct ActionKind {
     int64_t backoff_ms; /* before the second try, then doubled, with jitter */
     bool json_only;     /* a result that is no JSON fails without a try (lambda …) */
     bool local;         /* start never waits for anybody: run at once, without a queue */
+    bool waits;         /* start waits: it runs on the engine\'s own threads */
     /* Several messages in one try: whether and how far, by the action's own parameters. NULL: one by one.
      * Shape: out->n_max <= 1: this action does not */
     struct ActionBatch (*batch)(const void *action);

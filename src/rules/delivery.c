@@ -211,11 +211,21 @@ static int64_t total_ms(const ActionKind *k) {
     return k->total_ms ? k->total_ms : TOTAL_MS;
 }
 
+static void start_on_pool(PoolJob *job, Rng *rng) {
+    Try *t = (Try *)((char *)job - offsetof(Try, job));
+    (void)rng;
+    t->run.kind->start(&t->run);
+}
+
 static void try_start(Try *t) {
     int64_t left = t->began_ms + total_ms(t->run.kind) - now_ms();
     t->state = TRY_RUNNING;
     t->run.left_ms = left > 1 ? left : 1;
-    t->run.kind->start(&t->run);
+    t->job = (PoolJob){ .rule = t->parts->rule, .run = start_on_pool };
+    if (!t->run.kind->waits)
+        t->run.kind->start(&t->run);
+    else if (!pool_submit(t->delivery->o.pool, &t->job, false))
+        action_done(&t->run, (ActionResult){ .outcome = ACTION_SLOWER, .why = S("too much waits already") });
 }
 
 static void gather_items(Try *t) {

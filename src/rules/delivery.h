@@ -3,7 +3,7 @@
  * nothing in it waits. Knows actions only by their kinds' descriptions. */
 #pragma once
 
-#include "rules/rule.h"
+#include "rules/pool.h"
 
 typedef struct Delivery Delivery;
 typedef struct Part Part;
@@ -28,6 +28,7 @@ struct Try {
     Try *next; /* in its queue, or of its queue's open batches */
     TryState state;
     Arena arena;
+    PoolJob job; /* of a kind that waits */
     ActionBatch batch;
     size_t bytes;
     int64_t began_ms, due_ms; /* monotonic */
@@ -38,7 +39,7 @@ struct Try {
 /* One action for one message. Whoever makes it sets what stands before `own`, and all of it lives until `over`. */
 struct Part {
     void *owner;
-    const Rule *rule;
+    Rule *rule;
     const Plan *plan;
     ActionFigures *figures;
     ActionItem item;
@@ -52,6 +53,7 @@ struct Part {
 
 typedef struct {
     const ActionEnv *env;
+    Pool *pool;
     size_t queued_max, queued_bytes_max; /* a destination; what comes beyond fails */
 } DeliveryOptions;
 

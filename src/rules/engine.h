@@ -6,7 +6,6 @@
 #include "identity/principal.h"
 #include "rules/delivery.h"
 #include "rules/match.h"
-#include "rules/pool.h"
 #include "rules/rules.h"
 #include "store/worker.h"
 

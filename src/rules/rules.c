@@ -338,11 +338,12 @@ Rules *rules_new(const RulesOptions *o) {
     pthread_mutex_init(&r->change, NULL);
     r->next_work_id = (uint64_t)real_ms() << 20; /* beyond what a former run used */
     for (size_t i = 0; i < sizeof r->benches / sizeof *r->benches; i++) r->benches[i].trace.state = rng_u64(&seed) | 1;
+    r->pool = pool_start(o->threads_max);
     const DeliveryOptions d = { .env = &r->env,
+                                .pool = r->pool,
                                 .queued_max = o->queued_max ? o->queued_max : QUEUED_MAX,
                                 .queued_bytes_max = o->queued_bytes_max ? o->queued_bytes_max : QUEUED_BYTES_MAX };
     r->delivery = delivery_start(&d);
-    r->pool = pool_start(o->threads_max);
     r->kafka = kafka_clients_new();
     return r;
 }

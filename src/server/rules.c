@@ -82,12 +82,23 @@ static void read_key(Server *s) {
                                      .security_token = str_c(getenv("AWS_SESSION_TOKEN")) };
 }
 
+/* What rules call of this server's own services. */
+static Err operation(void *ctx, Str account, const ApiService *service, Str name, const void *in, Arena *arena,
+                     void **out, Str *code, Str *message) {
+    Server *s = ctx;
+    Rng rng = { 0 };
+    const InnerCall who = { .env = &s->env, .tenant = { account, s->env.region }, .rng = &rng, .arena = arena };
+    return inner_call(&who, service, name, in, out, code, message);
+}
+
 void connect_rules(Server *s) {
     read_key(s);
     rules_connect(s->env.rules, &(ActionEnv){ .broker = s->env.broker,
                                               .functions = s->env.functions,
                                               .outward = s->outward,
                                               .credentials = &s->aws_key,
+                                              .operation = operation,
+                                              .operation_ctx = s,
                                               .fetch = s->fetch,
                                               .aws = s->aws,
                                               .objects = s->objects,

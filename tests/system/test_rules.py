@@ -6,7 +6,7 @@ import re
 import pytest
 from conftest import ACCOUNT, REGION, allow, arn
 from support.mqtt import wait_until
-from support.rules import figure, payload, republish
+from support.rules import ROLE, figure, payload, republish
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -94,8 +94,7 @@ def test_sql_that_does_not_compile_is_refused_with_its_place(iot, name, fails, s
     ([republish("a/${topic(}")], "topic"),
     ([{}], "kind"),
     ([{**republish("a"), "lambda": {"functionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f"}}], "both"),
-    ([{"salesforce": {"token": "t" * 40, "url": "https://ingestion-x.y.sfdcnow.com/streams/" + "a" * 20 + "/"
-                      + "b" * 20 + "/event"}}], "salesforce"),
+    ([{"influxDB": {"destinationArn": ROLE, "roleArn": ROLE, "databaseName": "db", "tableName": "t"}}], "influxDB"),
 ])
 def test_an_action_that_would_not_do_is_refused(iot, name, fails, actions, word):
     code, status, text = fails(iot.create_topic_rule, ruleName=name.replace("-", "_"),
@@ -267,3 +266,69 @@ def test_the_error_action_gets_awss_document(server, connect, name, rule):
                           (f'starling_rule_action_succeeded_total{{account="{ACCOUNT}",{label},stage="errorAction"', 1)):
         wait_until(lambda wanted=wanted, value=value: figure(server, wanted) == value)
     assert f"event=RuleExecution status=Failure account={ACCOUNT} rule={rule_name} action=RepublishAction" in server.log()
+
+
+# ---------------------------------------------------------------------------------------------------- services in here
+
+@pytest.mark.parametrize("kind, parameters, resource", [
+    ("iotAnalytics", {"channelName": "c", "roleArn": ROLE}, "c"),
+    ("iotEvents", {"inputName": "i", "roleArn": ROLE}, "i"),
+    ("iotSiteWise", {"roleArn": ROLE, "putAssetPropertyValueEntries": [{"propertyAlias": "/a", "propertyValues": [
+        {"value": {"doubleValue": "${t}"}, "timestamp": {"timeInSeconds": "${floor(timestamp()/1000)}"}}]}]}, "/a"),
+])
+def test_a_service_that_is_not_there_yet_says_so_to_the_error_action(connect, name, rule, kind, parameters, resource):
+    rule(f"SELECT * FROM '{name}/in'", {kind: parameters}, error=republish(f"{name}/errors"))
+    client = connect(name)
+    client.subscribe(f"{name}/errors")
+    client.publish(f"{name}/in", '{"t":1.5}')
+    [failure] = json.loads(client.message().payload)["failures"]
+    assert (failure["failedAction"], failure["failedResource"]) == (kind[0].upper() + kind[1:] + "Action", resource)
+    assert "not implemented yet" in failure["errorMessage"]
+
+
+# ---------------------------------------------------------------------------------------------------- lambda
+
+def test_a_function_gets_the_result_and_its_policy_decides(server, iot, connect, name, rule, function):
+    fn = function(f"import boto3\ndef handler(event, context):\n    return event\n")
+    rule_name = rule(f"SELECT a, topic(2) AS t FROM '{name}/+'", {"lambda": {"functionArn": fn["FunctionArn"]}},
+                     error=republish(f"errors/{name}"))
+    client = connect(name)
+    client.subscribe(f"errors/{name}")
+    client.publish(f"{name}/7", '{"a":1}')
+    failure = json.loads(client.message().payload)["failures"][0]
+    assert (failure["failedAction"], failure["failedResource"]) == ("LambdaAction", fn["FunctionArn"])
+    server.client("lambda").add_permission(FunctionName=fn["FunctionName"], StatementId="iot", Action="lambda:InvokeFunction",
+                                           Principal="iot.amazonaws.com", SourceArn=arn(f"rule/{rule_name}"))
+    client.publish(f"{name}/8", '{"a":2}')
+    ok = f'starling_rule_action_succeeded_total{{account="{ACCOUNT}",rule="{rule_name}",stage="action"'
+    wait_until(lambda: figure(server, ok) == 1)
+    client.publish(f"{name}/9", b"\x00 no json")
+    assert "encode(*, 'base64')" in json.loads(client.message().payload)["failures"][0]["errorMessage"]
+
+
+# ---------------------------------------------------------------------------------------------------- who may
+
+def test_a_rule_needs_permission_for_it_and_for_its_role(server, name, fails, key):
+    sql = payload(f"SELECT * FROM '{name}'", republish(f"{name}/out"))
+    rule_name = name.replace("-", "_")
+    mine = {"Effect": "Allow", "Action": "iot:CreateTopicRule", "Resource": arn(f"rule/{rule_name}")}
+    role = {"Effect": "Allow", "Action": "iam:PassRole", "Resource": ROLE}
+    iot = key(mine)
+    code, status, text = fails(iot.create_topic_rule, ruleName=rule_name, topicRulePayload=sql)
+    assert status == 403 and "iam:PassRole" in text and ROLE in text
+    code, status, text = fails(key(mine, role).create_topic_rule, ruleName=rule_name + "_x", topicRulePayload=sql)
+    assert status == 403 and "iot:CreateTopicRule" in text
+    iot = key(mine, role)
+    iot.create_topic_rule(ruleName=rule_name, topicRulePayload=sql)
+    server.client("iot").delete_topic_rule(ruleName=rule_name)
+
+
+def test_another_account_sees_nothing_of_a_rule(server, connect, name, rule, fails, key):
+    rule_name = rule(f"SELECT * FROM '{name}/in'", republish(f"{name}/out"))
+    other = key(account="210987654321")
+    assert fails(other.get_topic_rule, ruleName=rule_name)[0] == "UnauthorizedException"
+    assert rule_name not in [r["ruleName"] for r in other.list_topic_rules()["rules"]]
+    client = connect(name)
+    client.subscribe(f"{name}/out")
+    key(account="210987654321", service="iot-data").publish(topic=f"{name}/in", qos=1, payload=b"{}")
+    client.nothing_more(f"{name}/out")
