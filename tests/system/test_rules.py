@@ -5,10 +5,23 @@ import re
 
 import pytest
 from conftest import ACCOUNT, REGION, allow, arn
+from support import functions, wire
+from support.keys import make_key
 from support.mqtt import wait_until
-from support.rules import ROLE, figure, payload, republish
+from support.rules import ROLE, figure, make_rule, payload, republish
+from support.server import Server
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+@pytest.fixture
+def key(server, tmp_path):
+    """key(statement, ..., account=, service=): a client of a key that may do just that; without statements, anything."""
+    def make(*statements, account=None, service="iot"):
+        policies = [{"Version": "2012-10-17", "Statement": list(statements)}] if statements else []
+        return server.client(service, *make_key(server, *policies, account=account, folder=tmp_path))
+
+    return make
 
 
 @pytest.fixture
@@ -288,22 +301,32 @@ def test_a_service_that_is_not_there_yet_says_so_to_the_error_action(connect, na
 
 # ---------------------------------------------------------------------------------------------------- lambda
 
-def test_a_function_gets_the_result_and_its_policy_decides(server, iot, connect, name, rule, function):
-    fn = function(f"import boto3\ndef handler(event, context):\n    return event\n")
-    rule_name = rule(f"SELECT a, topic(2) AS t FROM '{name}/+'", {"lambda": {"functionArn": fn["FunctionArn"]}},
-                     error=republish(f"errors/{name}"))
-    client = connect(name)
-    client.subscribe(f"errors/{name}")
-    client.publish(f"{name}/7", '{"a":1}')
-    failure = json.loads(client.message().payload)["failures"][0]
-    assert (failure["failedAction"], failure["failedResource"]) == ("LambdaAction", fn["FunctionArn"])
-    server.client("lambda").add_permission(FunctionName=fn["FunctionName"], StatementId="iot", Action="lambda:InvokeFunction",
-                                           Principal="iot.amazonaws.com", SourceArn=arn(f"rule/{rule_name}"))
-    client.publish(f"{name}/8", '{"a":2}')
-    ok = f'starling_rule_action_succeeded_total{{account="{ACCOUNT}",rule="{rule_name}",stage="action"'
-    wait_until(lambda: figure(server, ok) == 1)
-    client.publish(f"{name}/9", b"\x00 no json")
-    assert "encode(*, 'base64')" in json.loads(client.message().payload)["failures"][0]["errorMessage"]
+def test_a_function_gets_the_result_if_its_policy_lets_the_rule(tmp_path, name):
+    server = Server(tmp_path / "data", ("--plain-port", "0", "--test", *functions.ARGUMENTS)).start()
+    try:
+        iot, lambdas = server.client("iot"), server.client("lambda")
+        fn = functions.create(lambdas, "f", "def handler(event, context):\n    print('GOT', event['t'], event['a'])\n")
+        made = make_rule(iot, name, f"SELECT a, topic(2) AS t FROM '{name}/+'", {"lambda": {
+            "functionArn": fn["FunctionArn"]}}, error=republish(f"errors/{name}"))
+        with wire.plain_wire(server) as client, wire.plain_wire(server) as sub:
+            client.connect(name)
+            sub.connect(f"{name}-sub")
+            sub.subscribe((f"errors/{name}", 1))
+            client.publish(f"{name}/7", '{"a":1}')
+            [failure] = json.loads(sub.message().payload)["failures"]
+            assert (failure["failedAction"], failure["failedResource"]) == ("LambdaAction", fn["FunctionArn"])
+            assert failure["errorMessage"].startswith("Failed to invoke lambda function. ")
+            lambdas.add_permission(FunctionName="f", StatementId="iot", Action="lambda:InvokeFunction",
+                                   Principal="iot.amazonaws.com", SourceArn=arn(f"rule/{made}"))
+            client.publish(f"{name}/8", '{"a":2}')
+            wait_until(lambda: "GOT 8 2" in server.log(), 20)
+            assert "GOT 7" not in server.log()
+            make_rule(iot, name, f"SELECT * FROM '{name}'", {"lambda": {"functionArn": fn["FunctionArn"]}},
+                      error=republish(f"errors/{name}"))
+            client.publish(name, b"\x00 no json")
+            assert "encode(*, 'base64')" in json.loads(sub.message().payload)["failures"][0]["errorMessage"]
+    finally:
+        server.stop()
 
 
 # ---------------------------------------------------------------------------------------------------- who may
@@ -332,3 +355,30 @@ def test_another_account_sees_nothing_of_a_rule(server, connect, name, rule, fai
     client.subscribe(f"{name}/out")
     key(account="210987654321", service="iot-data").publish(topic=f"{name}/in", qos=1, payload=b"{}")
     client.nothing_more(f"{name}/out")
+
+
+# ---------------------------------------------------------------------------------------------------- after a restart
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_rules_are_there_again_as_they_were(tmp_path, name, end):
+    server = Server(tmp_path / "data", ("--plain-port", "0", "--test")).start()
+    try:
+        iot = server.client("iot")
+        on = make_rule(iot, name, f"SELECT * FROM '{name}/in'", republish(f"{name}/on"))
+        off = make_rule(iot, name, f"SELECT * FROM '{name}/in'", republish(f"{name}/off"), ruleDisabled=True)
+        before = [iot.get_topic_rule(ruleName=r)["rule"] for r in (on, off)]
+        getattr(server, end)()
+        server.start()
+        iot = server.client("iot")
+        assert [iot.get_topic_rule(ruleName=r)["rule"] for r in (on, off)] == before
+        with wire.plain_wire(server) as client, wire.plain_wire(server) as sub:
+            client.connect(name)
+            sub.connect(f"{name}-sub")
+            sub.subscribe((f"{name}/+", 1))
+            client.publish(f"{name}/in", b"{}")
+            assert sorted(sub.message().topic for _ in range(2)) == [f"{name}/in", f"{name}/on"]
+            iot.enable_topic_rule(ruleName=off)
+            client.publish(f"{name}/in", b"{}")
+            assert sorted(sub.message().topic for _ in range(3)) == [f"{name}/in", f"{name}/off", f"{name}/on"]
+    finally:
+        server.stop()
