@@ -135,6 +135,8 @@ SEEDS = {
            + frame(0x82, b"x" * 200) + frame(0x88, b"\x03\xe8bye")],
     "json": [b"\0" + s for s in (b'{"a":[1,-2.5e3,true,null,"\\u00fc\\ud83c\\udf0d"],"":{}}', b"[[[[]]]]", b'"\xc3\xbc"')],
     "encode": [b"\0a%2Fb+c", b"\0YWJj", b"\0-_-_", b"\0616263", b"\0-9223372036854775808"],
+    "resource": [b"\1arn:aws:iot:r:1:billinggroup/b", b"\1arn:aws:iot:r:1:certificateprovider:p", b"\0site=pier%204&empty=&x",
+                 b"\0aws:x=1&a=1&a=2"],
     "timestamp": [b"2026-01-02T03:04:05.678+01:00", b"Fri, 02 Jan 2026 03:04:05 GMT", b"1767323045.678"],
 }
 

@@ -15,7 +15,7 @@
 #include "identity/issuer.h"
 #include "identity/x509.h"
 #include "identity/x509_make.h"
-#include "services/testing/fixture.h"
+#include "services/testing/cases.h"
 
 #define YEAR_MS INT64_C(31536000000)
 static const Tenant TENANT = { STR_INIT(FIXTURE_ACCOUNT), STR_INIT(FIXTURE_REGION) };
@@ -107,10 +107,6 @@ static int test_close(void **state) {
     return 0;
 }
 
-static bool fails(Test *t, Err e, const char *error, const char *part) {
-    return e == ERR_API && str_eq(t->f.error, str_c(error)) && str_find_str(t->f.message, str_c(part)) != SIZE_MAX;
-}
-
 static Err register_ca(Test *t, bool active, Str mode, Str proof, IotRegisterCACertificateOut *out) {
     return FIXTURE_CALL(&t->f, "RegisterCACertificate",
                         (&(IotRegisterCACertificateIn){ .ca_certificate = t->pki->ca_pem,
@@ -189,7 +185,7 @@ static void a_request_that_is_none_is_refused(void **state) {
     IotCreateCertificateFromCsrOut out;
     Err e = FIXTURE_CALL(&t->f, "CreateCertificateFromCsr",
                          (&(IotCreateCertificateFromCsrIn){ S("-----BEGIN nothing"), { 0 } }), &out);
-    assert_true(fails(t, e, "InvalidRequestException", "BEGIN CERTIFICATE REQUEST"));
+    expect_error(&t->f, e, "InvalidRequestException", "BEGIN CERTIFICATE REQUEST");
 }
 
 static void a_certificate_is_registered_once(void **state) {
@@ -201,15 +197,15 @@ static void a_certificate_is_registered_once(void **state) {
     IotCertificateDescription d = describe(t, out.certificate_id);
     assert_true(str_eq(d.certificate_mode, S("SNI_ONLY")) && str_eq(d.status, S("ACTIVE")));
     Err e = FIXTURE_CALL(&t->f, "RegisterCertificateWithoutCA", &in, &out);
-    assert_true(fails(t, e, "ResourceAlreadyExistsException", "The certificate is already provisioned or registered"));
+    expect_error(&t->f, e, "ResourceAlreadyExistsException", "The certificate is already provisioned or registered");
     assert_true(str_eq(t->f.resource_arn, out.certificate_arn));
     in.status = S("PENDING_TRANSFER");
     e = FIXTURE_CALL(&t->f, "RegisterCertificateWithoutCA", &in, &out);
-    assert_true(fails(t, e, "InvalidRequestException", "PENDING_TRANSFER"));
+    expect_error(&t->f, e, "InvalidRequestException", "PENDING_TRANSFER");
     in.certificate_pem = S("nonsense");
     in.status = STR_NONE;
     e = FIXTURE_CALL(&t->f, "RegisterCertificateWithoutCA", &in, &out);
-    assert_true(fails(t, e, "CertificateValidationException", "BEGIN CERTIFICATE"));
+    expect_error(&t->f, e, "CertificateValidationException", "BEGIN CERTIFICATE");
 }
 
 static void registering_needs_an_active_ca_that_signed(void **state) {
@@ -217,15 +213,15 @@ static void registering_needs_an_active_ca_that_signed(void **state) {
     IotRegisterCertificateIn in = { .certificate_pem = device_pem(t, S("d")), .set_as_active = { true, true } };
     IotRegisterCertificateOut out;
     Err e = FIXTURE_CALL(&t->f, "RegisterCertificate", &in, &out);
-    assert_true(fails(t, e, "CertificateValidationException", "No registered CA"));
+    expect_error(&t->f, e, "CertificateValidationException", "No registered CA");
     in.ca_certificate_pem = t->pki->ca_pem;
     e = FIXTURE_CALL(&t->f, "RegisterCertificate", &in, &out);
-    assert_true(fails(t, e, "CertificateValidationException", "not registered"));
+    expect_error(&t->f, e, "CertificateValidationException", "not registered");
 
     IotRegisterCACertificateOut ca;
     assert_int_equal(register_ca(t, false, S("SNI_ONLY"), STR_NONE, &ca), OK);
     e = FIXTURE_CALL(&t->f, "RegisterCertificate", &in, &out);
-    assert_true(fails(t, e, "CertificateStateException", "not ACTIVE"));
+    expect_error(&t->f, e, "CertificateStateException", "not ACTIVE");
     assert_int_equal(
         fixture_call(&t->f, "UpdateCACertificate",
                      &(IotUpdateCACertificateIn){ .certificate_id = ca.certificate_id, .new_status = S("ACTIVE") },
@@ -241,7 +237,7 @@ static void registering_needs_an_active_ca_that_signed(void **state) {
     in.certificate_pem = cert_by(t->pki, &t->f.arena, MAKE_DEVICE, S("x"), t->pki->ca, other, t->pki->key);
     EVP_PKEY_free(other);
     e = FIXTURE_CALL(&t->f, "RegisterCertificate", &in, &out);
-    assert_true(fails(t, e, "CertificateValidationException", "signature"));
+    expect_error(&t->f, e, "CertificateValidationException", "signature");
 }
 
 static void a_status_goes_only_where_it_may(void **state) {
@@ -252,13 +248,13 @@ static void a_status_goes_only_where_it_may(void **state) {
     IotCertificateDescription d = describe(t, id);
     assert_true(str_eq(d.status, S("ACTIVE")) && d.customer_version.v == 2);
     assert_true(d.last_modified_date.v == t->f.now_ms);
-    assert_true(fails(t, update(t, id, S("PENDING_ACTIVATION")), "InvalidRequestException", "PENDING_ACTIVATION"));
+    expect_error(&t->f, update(t, id, S("PENDING_ACTIVATION")), "InvalidRequestException", "PENDING_ACTIVATION");
     assert_int_equal(update(t, id, S("REVOKED")), OK);
     assert_int_equal(update(t, id, S("REVOKED")), OK);
-    assert_true(fails(t, update(t, id, S("ACTIVE")), "CertificateStateException", "revoked"));
+    expect_error(&t->f, update(t, id, S("ACTIVE")), "CertificateStateException", "revoked");
     Str none = S("0000000000000000000000000000000000000000000000000000000000000000");
-    assert_true(fails(t, update(t, none, S("ACTIVE")), "ResourceNotFoundException", "does not exist"));
-    assert_true(fails(t, update(t, id, S("ODD")), "InvalidRequestException", ""));
+    expect_error(&t->f, update(t, none, S("ACTIVE")), "ResourceNotFoundException", "does not exist");
+    expect_error(&t->f, update(t, id, S("ODD")), "InvalidRequestException", "");
 }
 
 static void put_thing(Test *t, Str name) {
@@ -279,13 +275,13 @@ static Err detach(Test *t, Str thing, Str principal) {
 static void deleting_wants_it_inactive_and_unused(void **state) {
     Test *t = *state;
     Str id = must_register(t, S("d"), S("ACTIVE"));
-    assert_true(fails(t, delete_certificate(t, id, true), "CertificateStateException",
-                      "Certificate must be deactivated (not ACTIVE) before deletion. Id: "));
+    expect_error(&t->f, delete_certificate(t, id, true), "CertificateStateException",
+                 "Certificate must be deactivated (not ACTIVE) before deletion. Id: ");
     put_thing(t, S("pump"));
     assert_int_equal(attach(t, S("pump"), arn_of(t, id), STR_NONE), OK);
     assert_int_equal(update(t, id, S("INACTIVE")), OK);
-    assert_true(fails(t, delete_certificate(t, id, true), "DeleteConflictException",
-                      "Things must be detached before deletion"));
+    expect_error(&t->f, delete_certificate(t, id, true), "DeleteConflictException",
+                 "Things must be detached before deletion");
     assert_int_equal(detach(t, S("pump"), arn_of(t, id)), OK);
     Txn *txn = fixture_txn(&t->f);
     for (int i = 0; i < 3; i++)
@@ -295,10 +291,10 @@ static void deleting_wants_it_inactive_and_unused(void **state) {
                 &(PolicyAttachmentRecord){ .target = arn_of(t, id), .policy_name = str_format(&t->f.arena, "p%d", i) }),
             OK);
     fixture_commit(&t->f, txn);
-    assert_true(fails(t, delete_certificate(t, id, false), "DeleteConflictException", "policies must be detached"));
+    expect_error(&t->f, delete_certificate(t, id, false), "DeleteConflictException", "policies must be detached");
     assert_int_equal(delete_certificate(t, id, true), OK);
     assert_int_equal(t->f.outbox_n, 2); /* the key ring and the directory */
-    assert_true(fails(t, delete_certificate(t, id, true), "ResourceNotFoundException", ""));
+    expect_error(&t->f, delete_certificate(t, id, true), "ResourceNotFoundException", "");
     txn = fixture_txn(&t->f);
     RecordScan *scan;
     PolicyAttachmentRecord left;
@@ -366,22 +362,22 @@ static void a_default_ca_needs_the_registration_code_signed(void **state) {
     assert_int_equal(code.len, 64);
     assert_true(str_eq(code, code_of(t)));
     Err e = register_ca(t, true, STR_NONE, STR_NONE, &out);
-    assert_true(fails(t, e, "InvalidRequestException", "verificationCertificate is needed"));
+    expect_error(&t->f, e, "InvalidRequestException", "verificationCertificate is needed");
     e = register_ca(t, true, STR_NONE, device_pem(t, S("not the code")), &out);
-    assert_true(fails(t, e, "RegistrationCodeValidationException", "not the code"));
+    expect_error(&t->f, e, "RegistrationCodeValidationException", "not the code");
     EVP_PKEY *other = x509_make_key(KEY_EC_P256);
     e = register_ca(t, true, STR_NONE, cert_by(p, &t->f.arena, MAKE_DEVICE, code, p->ca, other, p->key), &out);
     EVP_PKEY_free(other);
-    assert_true(fails(t, e, "CertificateValidationException", "signature"));
+    expect_error(&t->f, e, "CertificateValidationException", "signature");
     e = register_ca(t, true, S("SNI_ONLY"), device_pem(t, code), &out);
-    assert_true(fails(t, e, "InvalidRequestException", "must be empty"));
+    expect_error(&t->f, e, "InvalidRequestException", "must be empty");
     assert_int_equal(register_ca(t, true, STR_NONE, device_pem(t, code), &out), OK);
     assert_true(str_find_str(out.certificate_arn, S(":cacert/")) != SIZE_MAX);
     e = register_ca(t, true, STR_NONE, device_pem(t, code), &out);
-    assert_true(fails(t, e, "ResourceAlreadyExistsException", "already registered"));
+    expect_error(&t->f, e, "ResourceAlreadyExistsException", "already registered");
     assert_int_equal(fixture_call(&t->f, "DeleteRegistrationCode", &(IotDeleteRegistrationCodeIn){ 0 }, NULL, 0), OK);
     e = fixture_call(&t->f, "DeleteRegistrationCode", &(IotDeleteRegistrationCodeIn){ 0 }, NULL, 0);
-    assert_true(fails(t, e, "ResourceNotFoundException", ""));
+    expect_error(&t->f, e, "ResourceNotFoundException", "");
     assert_false(str_eq(code, code_of(t)));
 }
 
@@ -390,12 +386,12 @@ static void what_is_no_ca_is_not_registered_as_one(void **state) {
     IotRegisterCACertificateOut out;
     IotRegisterCACertificateIn in = { .ca_certificate = device_pem(t, S("d")), .certificate_mode = S("SNI_ONLY") };
     Err e = FIXTURE_CALL(&t->f, "RegisterCACertificate", &in, &out);
-    assert_true(fails(t, e, "CertificateValidationException", "CA:TRUE"));
+    expect_error(&t->f, e, "CertificateValidationException", "CA:TRUE");
     IotRegistrationConfig provision = { .template_body = S("{}") };
     in.ca_certificate = t->pki->ca_pem;
     in.registration_config = &provision;
     e = FIXTURE_CALL(&t->f, "RegisterCACertificate", &in, &out);
-    assert_true(fails(t, e, "NotImplementedException", "JITP"));
+    expect_error(&t->f, e, "NotImplementedException", "JITP");
 }
 
 static IotDescribeCACertificateOut describe_ca(Test *t, Str id) {
@@ -417,7 +413,7 @@ static void a_ca_is_described_updated_listed_and_deleted(void **state) {
     assert_null(d.registration_config);
     IotRegistrationConfig config = { .role_arn = S("arn:aws:iam::123456789012:role/r"), .template_name = S("t") };
     Err e = update_ca(t, (IotUpdateCACertificateIn){ .certificate_id = id, .registration_config = &config });
-    assert_true(fails(t, e, "NotImplementedException", "JITP"));
+    expect_error(&t->f, e, "NotImplementedException", "JITP");
     IotListCACertificatesOut list;
     assert_int_equal(
         FIXTURE_CALL(&t->f, "ListCACertificates", (&(IotListCACertificatesIn){ .template_name = S("u") }), &list), OK);
@@ -432,11 +428,11 @@ static void a_ca_is_described_updated_listed_and_deleted(void **state) {
     assert_null(d.registration_config);
     assert_true(str_eq(d.certificate_description->auto_registration_status, S("DISABLE")));
     IotDeleteCACertificateIn del = { id };
-    assert_true(
-        fails(t, fixture_call(&t->f, "DeleteCACertificate", &del, NULL, 0), "CertificateStateException", "not ACTIVE"));
+    expect_error(&t->f, fixture_call(&t->f, "DeleteCACertificate", &del, NULL, 0), "CertificateStateException",
+                 "not ACTIVE");
     assert_int_equal(update_ca(t, (IotUpdateCACertificateIn){ .certificate_id = id, .new_status = S("INACTIVE") }), OK);
     assert_int_equal(fixture_call(&t->f, "DeleteCACertificate", &del, NULL, 0), OK);
-    assert_true(fails(t, fixture_call(&t->f, "DeleteCACertificate", &del, NULL, 0), "ResourceNotFoundException", ""));
+    expect_error(&t->f, fixture_call(&t->f, "DeleteCACertificate", &del, NULL, 0), "ResourceNotFoundException", "");
 }
 
 static void things_and_principals_find_each_other(void **state) {
@@ -444,12 +440,12 @@ static void things_and_principals_find_each_other(void **state) {
     Str arn = arn_of(t, must_register(t, S("d"), S("ACTIVE")));
     put_thing(t, S("a"));
     put_thing(t, S("b"));
-    assert_true(fails(t, attach(t, S("none"), arn, STR_NONE), "ResourceNotFoundException", "none"));
+    expect_error(&t->f, attach(t, S("none"), arn, STR_NONE), "ResourceNotFoundException", "none");
     Str missing = arn_of(t, S("0000000000000000000000000000000000000000000000000000000000000000"));
-    assert_true(fails(t, attach(t, S("a"), missing, STR_NONE), "ResourceNotFoundException",
-                      "The certificate given in the principal does not exist."));
-    assert_true(fails(t, attach(t, S("a"), S("arn:aws:iot:us-east-1:123456789012:thing/a"), STR_NONE),
-                      "InvalidRequestException", "neither"));
+    expect_error(&t->f, attach(t, S("a"), missing, STR_NONE), "ResourceNotFoundException",
+                 "The certificate given in the principal does not exist.");
+    expect_error(&t->f, attach(t, S("a"), S("arn:aws:iot:us-east-1:123456789012:thing/a"), STR_NONE),
+                 "InvalidRequestException", "neither");
     Str cognito = S("us-east-1:01234567-89ab-cdef-0123-456789abcdef");
     assert_int_equal(attach(t, S("a"), cognito, STR_NONE), OK);
     assert_int_equal(attach(t, S("a"), arn, STR_NONE), OK);
@@ -472,9 +468,9 @@ static void things_and_principals_find_each_other(void **state) {
     assert_int_equal(principals.principals.n, 2);
     Err e = FIXTURE_CALL(&t->f, "ListThingPrincipals", (&(IotListThingPrincipalsIn){ .thing_name = S("none") }),
                          &principals);
-    assert_true(fails(t, e, "ResourceNotFoundException", "Failed to list principals for thing none"));
+    expect_error(&t->f, e, "ResourceNotFoundException", "Failed to list principals for thing none");
     assert_int_equal(detach(t, S("a"), arn), OK);
-    assert_true(fails(t, detach(t, S("a"), arn), "ResourceNotFoundException", "not attached"));
+    expect_error(&t->f, detach(t, S("a"), arn), "ResourceNotFoundException", "not attached");
 }
 
 static void an_exclusive_certificate_has_one_thing(void **state) {
@@ -484,8 +480,8 @@ static void an_exclusive_certificate_has_one_thing(void **state) {
     put_thing(t, S("b"));
     assert_int_equal(attach(t, S("a"), arn, exclusive), OK);
     assert_int_equal(attach(t, S("a"), arn, exclusive), OK);
-    assert_true(fails(t, attach(t, S("b"), arn, STR_NONE), "InvalidRequestException", "exclusively"));
-    assert_true(fails(t, attach(t, S("a"), arn, STR_NONE), "InvalidRequestException", "already"));
+    expect_error(&t->f, attach(t, S("b"), arn, STR_NONE), "InvalidRequestException", "exclusively");
+    expect_error(&t->f, attach(t, S("a"), arn, STR_NONE), "InvalidRequestException", "already");
     IotListPrincipalThingsV2Out v2;
     IotListPrincipalThingsV2In in = { .principal = arn };
     assert_int_equal(FIXTURE_CALL(&t->f, "ListPrincipalThingsV2", &in, &v2), OK);
@@ -496,7 +492,7 @@ static void an_exclusive_certificate_has_one_thing(void **state) {
     assert_int_equal(v2.principal_thing_objects.n, 0);
     assert_int_equal(detach(t, S("a"), arn), OK);
     assert_int_equal(attach(t, S("b"), arn, STR_NONE), OK);
-    assert_true(fails(t, attach(t, S("a"), arn, exclusive), "InvalidRequestException", "cannot be exclusive"));
+    expect_error(&t->f, attach(t, S("a"), arn, exclusive), "InvalidRequestException", "cannot be exclusive");
     IotListThingPrincipalsV2Out of_thing;
     assert_int_equal(FIXTURE_CALL(&t->f, "ListThingPrincipalsV2",
                                   (&(IotListThingPrincipalsV2In){ .thing_name = S("b") }), &of_thing),
@@ -516,7 +512,7 @@ static void every_endpoint_is_this_host(void **state) {
     }
     assert_int_equal(FIXTURE_CALL(&t->f, "DescribeEndpoint", (&(IotDescribeEndpointIn){ STR_NONE }), &out), OK);
     Err e = FIXTURE_CALL(&t->f, "DescribeEndpoint", (&(IotDescribeEndpointIn){ S("iot:Dat") }), &out);
-    assert_true(fails(t, e, "InvalidRequestException", "iot:Dat"));
+    expect_error(&t->f, e, "InvalidRequestException", "iot:Dat");
 }
 
 int main(void) {

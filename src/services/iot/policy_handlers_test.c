@@ -4,11 +4,10 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "generated/iot.h"
 #include "generated/iot_records.h"
-#include "services/testing/fixture.h"
+#include "services/testing/cases.h"
 
 #define ARN "arn:aws:iot:us-east-1:123456789012:"
 #define CERT "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -37,21 +36,7 @@ static const char pem[] =
 static const Tenant tenant = { STR_INIT(FIXTURE_ACCOUNT), STR_INIT(FIXTURE_REGION) };
 
 static int setup(void **state) {
-    Fixture *f = mem_new(sizeof *f);
-    fixture_open(f, &iot_service);
-    *state = f;
-    return 0;
-}
-static int teardown(void **state) {
-    Fixture *f = *state;
-    fixture_close(f);
-    free(f);
-    return 0;
-}
-
-static void fails(Fixture *f, Err e, const char *error, const char *part) {
-    if (e != ERR_API || !str_eq(f->error, str_c(error)) || str_find_str(f->message, str_c(part)) == SIZE_MAX)
-        fail_msg("%s, %.*s: %.*s", err_name(e), PS(f->error), PS(f->message));
+    return fixture_case_open(state, &iot_service);
 }
 
 static Err create(Fixture *f, const char *name, Str document) {
@@ -119,26 +104,26 @@ static void a_policy_is_made_read_and_deleted(void **state) {
     assert_int_equal(FIXTURE_CALL(f, "GetPolicy", (&(IotGetPolicyIn){ S("p") }), &got), OK);
     assert_true(str_eq(got.policy_document, document) && str_eq(got.default_version_id, S("1")));
     assert_true(got.creation_date.v == FIXTURE_NOW_MS && got.generation_id.len == 36);
-    fails(f, create(f, "p", document), "ResourceAlreadyExistsException",
-          "Policy cannot be created - name already exists (name=p)");
+    expect_error(f, create(f, "p", document), "ResourceAlreadyExistsException",
+                 "Policy cannot be created - name already exists (name=p)");
     assert_true(str_eq(f->resource_arn, S(ARN "policy/p")));
     assert_int_equal(delete_policy(f, "p"), OK);
-    fails(f, delete_policy(f, "p"), "ResourceNotFoundException", "Policy not found (name=p)");
-    fails(f, FIXTURE_CALL(f, "GetPolicy", (&(IotGetPolicyIn){ S("p") }), &got), "ResourceNotFoundException",
-          "Policy default version not found");
+    expect_error(f, delete_policy(f, "p"), "ResourceNotFoundException", "Policy not found (name=p)");
+    expect_error(f, FIXTURE_CALL(f, "GetPolicy", (&(IotGetPolicyIn){ S("p") }), &got), "ResourceNotFoundException",
+                 "Policy default version not found");
     assert_int_equal(create(f, "p", document), OK);
 }
 
 static void a_malformed_document_is_refused_with_line_and_reason(void **state) {
     Fixture *f = *state;
     IotCreatePolicyVersionOut out;
-    fails(f, create(f, "p", S("./policy.json")), "MalformedPolicyException", "Policy document is Malformed: ");
-    fails(f, create(f, "p", ALLOW("topic")), "MalformedPolicyException",
-          "Policy document is Malformed: The following resources are invalid : topic (line 1)");
+    expect_error(f, create(f, "p", S("./policy.json")), "MalformedPolicyException", "Policy document is Malformed: ");
+    expect_error(f, create(f, "p", ALLOW("topic")), "MalformedPolicyException",
+                 "Policy document is Malformed: The following resources are invalid : topic (line 1)");
     assert_int_equal(create(f, "p", ALLOW("*")), OK);
-    fails(f, create_version(f, "p", S("{}"), true, &out), "MalformedPolicyException", "Statement is missing");
-    fails(f, create(f, "", ALLOW("*")), "InvalidRequestException", "policyName");
-    fails(f, create(f, "a b", ALLOW("*")), "InvalidRequestException", "policyName");
+    expect_error(f, create_version(f, "p", S("{}"), true, &out), "MalformedPolicyException", "Statement is missing");
+    expect_error(f, create(f, "", ALLOW("*")), "InvalidRequestException", "policyName");
+    expect_error(f, create(f, "a b", ALLOW("*")), "InvalidRequestException", "policyName");
 }
 
 static void versions_count_up_and_at_most_five_are_kept(void **state) {
@@ -149,7 +134,8 @@ static void versions_count_up_and_at_most_five_are_kept(void **state) {
     IotListPolicyVersionsOut list;
     IotDeletePolicyVersionOut gone;
     IotSetDefaultPolicyVersionOut set;
-    fails(f, create_version(f, "p", ALLOW("*"), true, &made), "ResourceNotFoundException", "Policy not found (name=p)");
+    expect_error(f, create_version(f, "p", ALLOW("*"), true, &made), "ResourceNotFoundException",
+                 "Policy not found (name=p)");
     assert_int_equal(create(f, "p", ALLOW("*")), OK);
     assert_int_equal(create_version(f, "p", DENY("*"), false, &made), OK);
     assert_true(str_eq(made.policy_version_id, S("2")) && !made.is_default_version.v);
@@ -161,10 +147,10 @@ static void versions_count_up_and_at_most_five_are_kept(void **state) {
     assert_true(str_eq(got.default_version_id, S("3")) && str_eq(got.policy_document, DENY("*")));
     assert_int_equal(create_version(f, "p", DENY("*"), false, &made), OK);
     assert_int_equal(create_version(f, "p", DENY("*"), false, &made), OK);
-    fails(f, create_version(f, "p", DENY("*"), false, &made), "VersionsLimitExceededException",
-          "The policy p already has the maximum number of versions (5)");
-    fails(f, FIXTURE_CALL(f, "DeletePolicyVersion", (&(IotDeletePolicyVersionIn){ S("p"), S("3") }), &gone),
-          "InvalidRequestException", "Cannot delete the default version of a policy");
+    expect_error(f, create_version(f, "p", DENY("*"), false, &made), "VersionsLimitExceededException",
+                 "The policy p already has the maximum number of versions (5)");
+    expect_error(f, FIXTURE_CALL(f, "DeletePolicyVersion", (&(IotDeletePolicyVersionIn){ S("p"), S("3") }), &gone),
+                 "InvalidRequestException", "Cannot delete the default version of a policy");
     assert_int_equal(FIXTURE_CALL(f, "DeletePolicyVersion", (&(IotDeletePolicyVersionIn){ S("p"), S("5") }), &gone),
                      OK);
     assert_int_equal(create_version(f, "p", DENY("*"), false, &made), OK);
@@ -176,15 +162,17 @@ static void versions_count_up_and_at_most_five_are_kept(void **state) {
     assert_int_equal(
         FIXTURE_CALL(f, "SetDefaultPolicyVersion", (&(IotSetDefaultPolicyVersionIn){ S("p"), S("1") }), &set), OK);
     assert_int_equal(f->outbox_n, 1);
-    fails(f, FIXTURE_CALL(f, "SetDefaultPolicyVersion", (&(IotSetDefaultPolicyVersionIn){ S("p"), S("5") }), &set),
-          "ResourceNotFoundException", "version=5");
+    expect_error(f,
+                 FIXTURE_CALL(f, "SetDefaultPolicyVersion", (&(IotSetDefaultPolicyVersionIn){ S("p"), S("5") }), &set),
+                 "ResourceNotFoundException", "version=5");
     assert_int_equal(FIXTURE_CALL(f, "GetPolicyVersion", (&(IotGetPolicyVersionIn){ S("p"), S("1") }), &version), OK);
     assert_true(version.is_default_version.v && str_eq(version.policy_document, ALLOW("*")));
-    fails(
+    expect_error(
         f,
         FIXTURE_CALL(f, "GetPolicyVersion", (&(IotGetPolicyVersionIn){ S("p"), S("99999999999999999999") }), &version),
         "ResourceNotFoundException", "");
-    fails(f, delete_policy(f, "p"), "DeleteConflictException", "versions other than default version exist (name=p)");
+    expect_error(f, delete_policy(f, "p"), "DeleteConflictException",
+                 "versions other than default version exist (name=p)");
 }
 
 static void lists_go_page_by_page_in_the_order_of_creation(void **state) {
@@ -209,9 +197,9 @@ static void lists_go_page_by_page_in_the_order_of_creation(void **state) {
     }
     IotListPoliciesIn bad = { .marker = S("AAAA") };
     IotListPoliciesOut out;
-    fails(f, FIXTURE_CALL(f, "ListPolicies", &bad, &out), "InvalidRequestException", "Invalid next token");
+    expect_error(f, FIXTURE_CALL(f, "ListPolicies", &bad, &out), "InvalidRequestException", "Invalid next token");
     bad = (IotListPoliciesIn){ .page_size = { true, 251 } };
-    fails(f, FIXTURE_CALL(f, "ListPolicies", &bad, &out), "InvalidRequestException", "pageSize");
+    expect_error(f, FIXTURE_CALL(f, "ListPolicies", &bad, &out), "InvalidRequestException", "pageSize");
 }
 
 static void a_policy_is_attached_to_what_exists(void **state) {
@@ -219,7 +207,7 @@ static void a_policy_is_attached_to_what_exists(void **state) {
     put_certificate(f);
     put_group(f, "g", NULL, NULL);
     put_group(f, "dyn", NULL, "thingName:x");
-    fails(f, attach(f, "p", CERT_ARN), "ResourceNotFoundException", "Policy not found (name=p)");
+    expect_error(f, attach(f, "p", CERT_ARN), "ResourceNotFoundException", "Policy not found (name=p)");
     assert_int_equal(create(f, "p", ALLOW("*")), OK);
     assert_int_equal(attach(f, "p", CERT_ARN), OK);
     assert_int_equal(f->outbox_n, 1);
@@ -227,16 +215,16 @@ static void a_policy_is_attached_to_what_exists(void **state) {
     assert_int_equal(f->outbox_n, 0);
     assert_int_equal(attach(f, "p", ARN "thinggroup/g"), OK);
     assert_int_equal(attach(f, "p", "us-east-1:12345678-1234-1234-1234-123456789012"), OK);
-    fails(f, attach(f, "p", ARN "cert/00"), "ResourceNotFoundException", "does not exist");
-    fails(f, attach(f, "p", ARN "thinggroup/no"), "ResourceNotFoundException", "Thing group no not found");
-    fails(f, attach(f, "p", ARN "thinggroup/dyn"), "InvalidRequestException", "dynamic");
-    fails(f, attach(f, "p", ARN "thing/t"), "InvalidRequestException", "Invalid target");
-    fails(f, attach(f, "p", ARN "cert/"), "InvalidRequestException", "Invalid target");
-    fails(f, attach(f, "p", "arn:aws:iot:us-east-1:999999999999:cert/" CERT), "InvalidRequestException",
-          "Invalid target");
-    fails(f, attach(f, "p", "x"), "InvalidRequestException", "Invalid target");
-    fails(f, delete_policy(f, "p"), "DeleteConflictException",
-          "The policy cannot be deleted as the policy is attached to one or more principals (name=p)");
+    expect_error(f, attach(f, "p", ARN "cert/00"), "ResourceNotFoundException", "does not exist");
+    expect_error(f, attach(f, "p", ARN "thinggroup/no"), "ResourceNotFoundException", "Thing group no not found");
+    expect_error(f, attach(f, "p", ARN "thinggroup/dyn"), "InvalidRequestException", "dynamic");
+    expect_error(f, attach(f, "p", ARN "thing/t"), "InvalidRequestException", "Invalid target");
+    expect_error(f, attach(f, "p", ARN "cert/"), "InvalidRequestException", "Invalid target");
+    expect_error(f, attach(f, "p", "arn:aws:iot:us-east-1:999999999999:cert/" CERT), "InvalidRequestException",
+                 "Invalid target");
+    expect_error(f, attach(f, "p", "x"), "InvalidRequestException", "Invalid target");
+    expect_error(f, delete_policy(f, "p"), "DeleteConflictException",
+                 "The policy cannot be deleted as the policy is attached to one or more principals (name=p)");
 
     IotListTargetsForPolicyOut targets;
     IotListPolicyPrincipalsOut principals;
@@ -247,8 +235,9 @@ static void a_policy_is_attached_to_what_exists(void **state) {
         FIXTURE_CALL(f, "ListPolicyPrincipals", (&(IotListPolicyPrincipalsIn){ .policy_name = S("p") }), &principals),
         OK);
     assert_int_equal(principals.principals.n, 2);
-    fails(f, FIXTURE_CALL(f, "ListTargetsForPolicy", (&(IotListTargetsForPolicyIn){ .policy_name = S("q") }), &targets),
-          "ResourceNotFoundException", "q");
+    expect_error(
+        f, FIXTURE_CALL(f, "ListTargetsForPolicy", (&(IotListTargetsForPolicyIn){ .policy_name = S("q") }), &targets),
+        "ResourceNotFoundException", "q");
 
     assert_int_equal(detach(f, "p", CERT_ARN), OK);
     assert_int_equal(f->outbox_n, 1);
@@ -267,7 +256,7 @@ static void the_deprecated_pair_takes_certificates_only(void **state) {
     IotAttachPrincipalPolicyOut a;
     IotDetachPrincipalPolicyOut d;
     IotListPrincipalPoliciesOut l;
-    fails(
+    expect_error(
         f,
         FIXTURE_CALL(f, "AttachPrincipalPolicy", (&(IotAttachPrincipalPolicyIn){ S("p"), S(ARN "thinggroup/g") }), &a),
         "InvalidRequestException", "The given ARN does not represent a cert");
@@ -282,8 +271,9 @@ static void the_deprecated_pair_takes_certificates_only(void **state) {
     assert_int_equal(
         FIXTURE_CALL(f, "ListPrincipalPolicies", (&(IotListPrincipalPoliciesIn){ .principal = S(CERT_ARN) }), &l), OK);
     assert_int_equal(l.policies.n, 0);
-    fails(f, FIXTURE_CALL(f, "DetachPrincipalPolicy", (&(IotDetachPrincipalPolicyIn){ S("q"), S(CERT_ARN) }), &d),
-          "ResourceNotFoundException", "q");
+    expect_error(f,
+                 FIXTURE_CALL(f, "DetachPrincipalPolicy", (&(IotDetachPrincipalPolicyIn){ S("q"), S(CERT_ARN) }), &d),
+                 "ResourceNotFoundException", "q");
 }
 
 static void a_target_takes_ten_policies_and_a_group_two(void **state) {
@@ -298,12 +288,12 @@ static void a_target_takes_ten_policies_and_a_group_two(void **state) {
         if (i < 10)
             assert_int_equal(e, OK);
         else
-            fails(f, e, "LimitExceededException", "maximum number of policies (10)");
+            expect_error(f, e, "LimitExceededException", "maximum number of policies (10)");
         e = attach(f, name, ARN "thinggroup/g");
         if (i < 2)
             assert_int_equal(e, OK);
         else
-            fails(f, e, "LimitExceededException", "maximum number of policies (2)");
+            expect_error(f, e, "LimitExceededException", "maximum number of policies (2)");
     }
     IotListAttachedPoliciesIn in = { .target = S(CERT_ARN), .page_size = { true, 4 } };
     IotListAttachedPoliciesOut out;
@@ -337,13 +327,14 @@ static void effective_policies_come_from_groups_and_their_ancestors(void **state
         FIXTURE_CALL(f, "GetEffectivePolicies", (&(IotGetEffectivePoliciesIn){ .thing_name = S("lamp1") }), &out), OK);
     assert_int_equal(out.effective_policies.n, 2);
     assert_true(str_eq(out.effective_policies.items[1].policy_document, ALLOW(ARN "topic/*")));
-    fails(f, FIXTURE_CALL(f, "GetEffectivePolicies", (&(IotGetEffectivePoliciesIn){ 0 }), &out),
-          "InvalidRequestException", "needed");
+    expect_error(f, FIXTURE_CALL(f, "GetEffectivePolicies", (&(IotGetEffectivePoliciesIn){ 0 }), &out),
+                 "InvalidRequestException", "needed");
     IotGetEffectivePoliciesIn pool = { .thing_name = S("t"), .cognito_identity_pool_id = S("us-east-1:pool") };
-    fails(f, FIXTURE_CALL(f, "GetEffectivePolicies", &pool, &out), "NotImplementedException", "us-east-1:pool");
-    fails(f, FIXTURE_CALL(f, "GetEffectivePolicies", (&(IotGetEffectivePoliciesIn){ .thing_name = S("no") }), &out),
-          "ResourceNotFoundException", "no");
-    fails(
+    expect_error(f, FIXTURE_CALL(f, "GetEffectivePolicies", &pool, &out), "NotImplementedException", "us-east-1:pool");
+    expect_error(f,
+                 FIXTURE_CALL(f, "GetEffectivePolicies", (&(IotGetEffectivePoliciesIn){ .thing_name = S("no") }), &out),
+                 "ResourceNotFoundException", "no");
+    expect_error(
         f,
         FIXTURE_CALL(f, "GetEffectivePolicies", (&(IotGetEffectivePoliciesIn){ .principal = S(ARN "cert/00") }), &out),
         "ResourceNotFoundException", "00");
@@ -402,14 +393,14 @@ static void test_authorization_decides_as_a_connection_would(void **state) {
     assert_int_equal(FIXTURE_CALL(f, "TestAuthorization", &in, &out), OK);
     assert_true(str_eq(out.auth_results.items[0].auth_decision, S("ALLOWED")));
     in.policy_names_to_add.items = unknown;
-    fails(f, FIXTURE_CALL(f, "TestAuthorization", &in, &out), "ResourceNotFoundException", "unknown");
+    expect_error(f, FIXTURE_CALL(f, "TestAuthorization", &in, &out), "ResourceNotFoundException", "unknown");
     in = (IotTestAuthorizationIn){ .principal = S(CERT_ARN),
                                    .auth_infos = { &(IotAuthInfo){ .resources = { topics, 1, true } }, 1, true } };
-    fails(f, FIXTURE_CALL(f, "TestAuthorization", &in, &out), "InvalidRequestException", "actionType");
+    expect_error(f, FIXTURE_CALL(f, "TestAuthorization", &in, &out), "InvalidRequestException", "actionType");
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_case_close)
     const struct CMUnitTest tests[] = {
         TEST(a_policy_is_made_read_and_deleted),
         TEST(a_malformed_document_is_refused_with_line_and_reason),

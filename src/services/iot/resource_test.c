@@ -126,6 +126,67 @@ static void pages_go_on_behind_the_last_whatever_comes_between(void **state) {
                  "InvalidRequestException", "Invalid next token");
 }
 
+static Err create_alias(Fixture *f, size_t i) {
+    IotCreateRoleAliasIn in = { .role_alias = str_format(&f->arena, "alias-%03zu", i),
+                                .role_arn = str_format(&f->arena, "arn:aws:iam::%.*s:role/any", PS(f->account)) };
+    return FIXTURE_CALL(f, "CreateRoleAlias", &in, (IotCreateRoleAliasOut *)NULL);
+}
+
+/* The names of all pages, one behind the other. */
+static Str aliases(Fixture *f, bool ascending) {
+    IotListRoleAliasesIn in = { .page_size = { true, 2 }, .ascending_order = { true, ascending } };
+    Str all = S("");
+    do {
+        IotListRoleAliasesOut out = { 0 };
+        assert_int_equal(FIXTURE_CALL(f, "ListRoleAliases", &in, &out), OK);
+        assert_true(out.role_aliases.n <= 2);
+        for (size_t i = 0; i < out.role_aliases.n; i++)
+            all = str_format(&f->arena, "%.*s%.*s ", PS(all), PS(out.role_aliases.items[i]));
+        in.marker = out.next_marker;
+    } while (in.marker.ptr);
+    return all;
+}
+
+static void a_list_is_walked_either_way(void **state) {
+    Fixture *f = *state;
+    for (size_t i = 0; i < 5; i++) assert_int_equal(create_alias(f, i), OK);
+    assert_true(str_eq(aliases(f, true), S("alias-000 alias-001 alias-002 alias-003 alias-004 ")));
+    assert_true(str_eq(aliases(f, false), S("alias-004 alias-003 alias-002 alias-001 alias-000 ")));
+}
+
+static void no_more_are_created_than_the_limit(void **state) {
+    Fixture *f = *state;
+    for (size_t i = 0; i < 100; i++) assert_int_equal(create_alias(f, i), OK);
+    expect_error(f, create_alias(f, 100), "LimitExceededException", "alias-100");
+    expect_error(f, create_alias(f, 7), "ResourceAlreadyExistsException", "alias-007");
+    IotDeleteRoleAliasIn in = { .role_alias = S("alias-050") };
+    assert_int_equal(FIXTURE_CALL(f, "DeleteRoleAlias", &in, (IotDeleteRoleAliasOut *)NULL), OK);
+    assert_int_equal(create_alias(f, 100), OK);
+    f->account = S("210987654321"); /* has a limit of its own */
+    assert_int_equal(create_alias(f, 0), OK);
+}
+
+/* Two transactions that each see no record, or one too few: the second to commit has to run again. */
+static void what_is_created_twice_at_once_is_created_once(void **state) {
+    Fixture *f = *state;
+    static const IotCreateRoleAliasIn in = { .role_alias = STR_INIT("a"),
+                                             .role_arn = STR_INIT("arn:aws:iam::123456789012:role/any") };
+    Call calls[2];
+    for (size_t i = 0; i < 2; i++) {
+        IotCreateRoleAliasOut out;
+        calls[i] = (Call){ .op = api_op(&iot_service, S("CreateRoleAlias")),
+                           .env = &f->env,
+                           .account = f->account,
+                           .region = f->region,
+                           .arena = &f->arena,
+                           .rng = &f->rng,
+                           .txn = fixture_txn(f) };
+        assert_int_equal(iot_create_role_alias(&calls[i], &in, &out), OK);
+    }
+    assert_int_equal(txn_commit(calls[0].txn, false), OK);
+    assert_int_equal(txn_commit(calls[1].txn, false), ERR_CONFLICT);
+}
+
 /* ------------------------------------------------------------------------------------------------ tags */
 
 static Err tag(Fixture *f, const char *arn, const char *key, const char *value) {
@@ -225,6 +286,9 @@ int main(void) {
         RESOURCE_TEST(an_update_changes_what_it_names_when_the_version_is_as_expected),
         RESOURCE_TEST(a_delete_minds_the_version_and_succeeds_again),
         RESOURCE_TEST(pages_go_on_behind_the_last_whatever_comes_between),
+        RESOURCE_TEST(a_list_is_walked_either_way),
+        RESOURCE_TEST(no_more_are_created_than_the_limit),
+        RESOURCE_TEST(what_is_created_twice_at_once_is_created_once),
         RESOURCE_TEST(tags_come_change_and_go),
         RESOURCE_TEST(any_service_tags_its_resources_by_declaration),
         RESOURCE_TEST(what_is_no_tag_or_no_taggable_resource_is_refused),
