@@ -109,6 +109,12 @@ API_BODY = (b'{"thingTypeName":"T","attributePayload":{"attributes":{"k":"v"},"m
 SEEDS = {
     "api": [which.to_bytes(2, "big") + b"/things/t/shadow\nname=s&maxResults=5&isAscendingOrder=true\ne30=\n" + body
             for which in range(0, 4000, 97) for body in (API_BODY, b"")],
+    "identity": [b"\0a2345672345abc-ats.iot.us-east-1.amazonaws.com", b"\0localhost",
+                 b"\1" + b'{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":["a.b","*"],"AWS":'
+                 b'"123456789012"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"x"}}}]}',
+                 b"\2Action=Echo&Text=a%2Bb&Tags.member.1.Key=k&Tags.member.1.Value=v&Keys.member.1=z", b"\2Action=Other",
+                 b"\3-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n\0-----BEGIN PRIVATE KEY-----\nMIG\n"
+                 b"-----END PRIVATE KEY-----\n"],
     "policy": [b"\0" + POLICY, b"\1" + POLICY],
     "shadow": [b'{"state":{"desired":{"a":1,"b":{"c":[1,null]}},"reported":{"a":2}},"clientToken":"t"}\n'
                b'{"state":{"reported":{"a":1,"b":null}},"version":1}\n{"state":{"desired":null}}'],
