@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "broker/rule.h"
 #include "rules/action.h"
+#include "rules/outside.h"
 #include "rules/sql.h"
 
 typedef struct Store Store;
@@ -27,7 +28,7 @@ typedef struct {
     Workers *workers;
     const Clock *clock;
     Str region;
-    const SqlOutside *outside;           /* may block: asked on the engine's own threads only; NULL: nothing is there */
+    const RuleOutside *outside;          /* may block: asked on the engine's own threads only; NULL: nothing is there */
     size_t threads_max;                  /* of them; 0: as many as do */
     size_t queued_max, queued_bytes_max; /* parts that wait for one destination; 0: as they are by default */
     size_t rules_max;                    /* an account */

@@ -38,6 +38,20 @@ struct Work {
 
 static void evaluate(Work *w, Rng *rng);
 
+/* ------------------------------------------------------------------------------------------------ asking outside */
+
+static Err ask_outside(void *ctx, const SqlOutsideCall *call, Arena *arena, Str *out, Str *why) {
+    const Work *w = ctx;
+    const RuleOutside *o = w->rules->o.outside;
+    const RuleAsker who = { w->rule->account, w->rule->region, w->rule->arn };
+    return o->call(o->ctx, &who, call, arena, out, why);
+}
+
+static SqlEnv env_of(Work *w, Rng *rng, SqlOutside *outside) {
+    *outside = (SqlOutside){ w, ask_outside };
+    return (SqlEnv){ .account = w->rule->account, .rng = rng, .outside = w->rules->o.outside ? outside : NULL };
+}
+
 /* ------------------------------------------------------------------------------------------------ telling */
 
 static RuleEvent event_of(const Rule *rule, const WorkMessage *m, LogLevel level, const char *name, bool success) {
@@ -303,7 +317,8 @@ static void run_error(Work *w, SqlMessage *message, const SqlEnv *env, const Sql
 
 /* With templates the statement runs once more, for its variables and on what is kept of the message. */
 static void run_error_again(Work *w, Rng *rng) {
-    SqlEnv env = { .account = w->rule->account, .rng = rng, .outside = w->rules->o.outside };
+    SqlOutside outside;
+    SqlEnv env = env_of(w, rng, &outside);
     SqlMessage *message = sql_message_open(&w->message.in, &w->arena);
     SqlResult res = { 0 };
     Err e = sql_run(w->rule->sql, message, &env, &res);
@@ -417,7 +432,8 @@ static void evaluate(Work *w, Rng *rng) {
         work_over(w);
         return;
     }
-    SqlEnv env = { .account = w->rule->account, .rng = rng, .outside = r->o.outside };
+    SqlOutside outside;
+    SqlEnv env = env_of(w, rng, &outside);
     SqlMessage *message = sql_message_open(&w->message.in, &w->arena);
     SqlResult res = { 0 };
     if (!run_statement(r, w->rule, message, &w->message, &env, &res)) {

@@ -5,6 +5,7 @@
 #include "generated/iot.h"
 #include "net/fetch.h"
 #include "rules/rules.h"
+#include "server/rule_data.h"
 #include "services/inner_call.h"
 
 static const char *or_dash(Str s) {
@@ -63,10 +64,16 @@ Err open_rules(Server *s, Str *why) {
         *why = S("libcurl cannot start");
         return ERR_IO;
     }
+    s->outside = outside_new(&(OutsideOptions){ .aws = s->aws,
+                                                .objects = s->objects,
+                                                .functions = s->env.functions,
+                                                .clock = &s->clock,
+                                                .local = rule_data(s) });
     s->env.rules = rules_new(&(RulesOptions){ .store = s->env.store,
                                               .workers = s->env.workers,
                                               .clock = &s->clock,
                                               .region = s->env.region,
+                                              .outside = outside_table(s->outside),
                                               .rules_max = (size_t)s->settings.rules_max,
                                               .plain_http = s->settings.rules_plain_http,
                                               .on_event = on_event,

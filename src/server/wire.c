@@ -374,6 +374,7 @@ static void free_parts(Server *s) {
     if (s->env.broker) broker_free(s->env.broker);
     outward_close(s);
     rules_free(s->env.rules);
+    outside_free(s->outside);
     fetch_free(s->outward);
     for (size_t i = 0; i < s->reactors_n; i++) reactor_free(s->reactors[i]);
     lambda_close(s->lambda);

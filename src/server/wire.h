@@ -26,6 +26,7 @@ typedef struct Server {
     struct Reached *reached; /* NULL, but in a run of tests */
     struct Lambda *lambda;
     struct Fetch *outward;    /* what rules' authors name */
+    struct Outside *outside;  /* what rules' SQL asks of others */
     SigV4Credentials aws_key; /* of the environment; borrowed */
     struct Fetch *fetch;      /* outward.h */
     struct AwsClient *aws;
