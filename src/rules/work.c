@@ -447,7 +447,7 @@ static void evaluate(Work *w, Rng *rng) {
 
 /* Source: developer guide: RuleMessageThrottled, and its log entry */
 static void throttled(Work *w) {
-    RuleEvent e = event_of(w->rule, &w->message, LOG_ERROR, "RuleExecutionThrottled", false);
+    RuleEvent e = event_of(w->rule, &w->message, LOG_ERROR, "RuleMessageThrottled", false);
     e.details = S("too many messages wait for statements that reach outside");
     atomic_fetch_add_explicit(&w->rule->figures->throttled, 1, memory_order_relaxed);
     rules_event(w->rules, &e);
