@@ -124,6 +124,7 @@ bool client_disconnect(Client *c, Str body);
 
 void client_forget_topics(Client *c);               /* the memory of those it published to */
 void client_publish_safe(Client *c, uint64_t slot); /* its PUBACK may leave */
+void client_retain_full(Client *c, uint64_t slot);  /* its message was not retained: the account has too many */
 
 /* Packets come faster than a disk takes them: from OWED_MAX on a client is not read until some are done, or what it
  * asked for would pile up in memory. Each client_owe is paid once, whatever became of the client. */

@@ -176,6 +176,7 @@ static void tell_connect(Client *c) {
 static void live(Client *c, bool present) {
     MqttProps *answer = &c->connack->props;
     c->state = CLIENT_LIVE;
+    atomic_fetch_add(&c->space->connections, 1);
     connack(c, present, MQTT_SUCCESS, answer);
     free(c->connack);
     c->connack = NULL;
@@ -307,6 +308,8 @@ static bool await_auth(Client *c, Str body) {
 }
 
 static bool admit(Client *c, const MqttConnect *in) {
+    if (atomic_load(&c->space->connections) >= c->broker->o.limits.account_connections_max)
+        return refuse(c, LEAVE_THROTTLED, MQTT_QUOTA_EXCEEDED, "the account has as many connections as it may");
     client_bind(c);
     if (!allowed(c, in)) {
         presence_connect_failed(c);

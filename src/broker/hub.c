@@ -272,7 +272,7 @@ static Err count_retained(Broker *b, Txn *txn, Space *space, Arena *arena) {
     RetainedMessageRecord row;
     Err e = retained_message_record_scan(txn, (Tenant){ space->account, b->o.region }, STR_NONE, false, &scan);
     if (e != OK) return e;
-    if (retained_message_record_next(scan, arena, &row)) atomic_store(&b->retained_n, 1); /* some: reads are needed */
+    for (; retained_message_record_next(scan, arena, &row); arena_reset(arena)) atomic_fetch_add(&space->retained_n, 1);
     return record_scan_end(scan);
 }
 
@@ -375,7 +375,9 @@ static void reset(Shard *shard) {
 
 void broker_reset(Broker *b) {
     on_shards(b, reset);
-    atomic_store(&b->retained_n, 0);
+    pthread_mutex_lock(&b->spaces_lock);
+    map_each (&b->spaces, slot) atomic_store(&((Space *)slot->value)->retained_n, 0);
+    pthread_mutex_unlock(&b->spaces_lock);
 }
 
 BrokerFigures broker_figures(Broker *b) {

@@ -34,7 +34,6 @@ struct Broker {
     _Atomic uint32_t clients; /* connected */
     /* changes of principals: told of to no, or to all shards yet */
     _Atomic uint32_t principal_changes_begun, principal_changes_posted;
-    _Atomic uint64_t retained_n;         /* retained messages, about */
     const _Atomic uint32_t *log_version; /* service_log_version; NULL: no service log */
 };
 

@@ -162,6 +162,7 @@ bool client_leave(Client *c, LeaveReason why, uint8_t reason, const char *detail
     }
     if (was_live) {
         atomic_fetch_add_explicit(&c->broker->counters.disconnects, 1, memory_order_relaxed);
+        atomic_fetch_sub(&c->space->connections, 1);
         presence_disconnected(c, why);
         if (c->will && REASONS[why].will) leave_will(c);
     }

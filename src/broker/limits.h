@@ -20,7 +20,8 @@ typedef struct {
     size_t queued_messages_max;   /* QoS 1 in memory, for a session that is not kept */
     size_t queued_bytes_max;      /* of them */
     size_t ghosts_max;            /* client ids without a session that a reactor remembers */
-    size_t share_group_bytes_max, share_groups_max, shares_per_group_max;
+    size_t share_group_bytes_max, share_groups_max, shares_per_group_max; /* groups of an account; members of one */
+    size_t retained_messages_max, account_subscriptions_max, account_connections_max; /* of an account */
     /* rates: only with --aws-quotas */
     bool rates;
     uint32_t publishes_per_s, connects_per_client_s;
@@ -54,6 +55,9 @@ typedef struct {
                      .share_group_bytes_max = 128,                                                                     \
                      .share_groups_max = 100,                                                                          \
                      .shares_per_group_max = 100,                                                                      \
+                     .retained_messages_max = 500000,                                                                  \
+                     .account_subscriptions_max = 500000,                                                              \
+                     .account_connections_max = 500000,                                                                \
                      .rates = false,                                                                                   \
                      .publishes_per_s = 100,                                                                           \
                      .connects_per_client_s = 1 })

@@ -22,6 +22,8 @@ static void tell_publisher(Task *task, Reactor *r) {
     (void)r;
     if (atomic_load(&w->failed) && w->slot != ACK_SLOT_NONE)
         client_leave(w->client, LEAVE_SERVER_ERROR, MQTT_UNSPECIFIED_ERROR, "the store could not take a message");
+    else if (atomic_load(&w->full))
+        client_retain_full(w->client, w->slot);
     else
         client_publish_safe(w->client, w->slot);
     client_release(w->client);
@@ -35,7 +37,7 @@ void ack_release(AckWait *w) {
         reactor_post(w->client->conn->reactor, &w->task);
         return;
     }
-    if (w->done) w->done(w->ctx, !atomic_load(&w->failed));
+    if (w->done) w->done(w->ctx, !atomic_load(&w->failed) && !atomic_load(&w->full));
     free(w);
 }
 

@@ -67,6 +67,17 @@ void client_publish_safe(Client *c, uint64_t slot) {
     go_on(c);
 }
 
+/* MQTT 5 is told by the PUBACK; who cannot be told so is disconnected: what is acknowledged was done. */
+void client_retain_full(Client *c, uint64_t slot) {
+    static const char WHY[] = "the account has as many retained messages as it may";
+    client_event(c, LOG_WARN,
+                 &(LogEntry){ .event = SERVICE_EVENT_PUBLISH_IN, .reason = S("THROTTLED"), .details = str_c(WHY) });
+    bool told = c->version == MQTT_5 && slot != ACK_SLOT_NONE;
+    if (told && c->state == CLIENT_LIVE) ack_slot(c, slot)->reason = MQTT_QUOTA_EXCEEDED;
+    if (!told) client_leave(c, LEAVE_THROTTLED, MQTT_QUOTA_EXCEEDED, WHY);
+    client_publish_safe(c, slot);
+}
+
 /* PUBACKs leave in the order of their PUBLISHes. */
 static void acknowledge(Client *c, uint16_t id, uint8_t reason, AckWait *wait) {
     if (!wait && c->acks_first == c->acks_end) {

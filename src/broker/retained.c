@@ -6,11 +6,13 @@
 
 typedef struct {
     StoreOp op;
-    Broker *broker;
+    Space *space;
+    int64_t most; /* that the account may have */
     Tenant tenant;
     RetainedMessageRecord record;
     AckWait *wait;
     int counted, change;
+    bool full;
 } RetainOp;
 
 static Err retain_run(StoreOp *op, Txn *txn, Arena *scratch) {
@@ -19,7 +21,9 @@ static Err retain_run(StoreOp *op, Txn *txn, Arena *scratch) {
     Err e = retained_message_record_get(txn, r->tenant, r->record.topic, scratch, &old);
     bool there = e == OK, remove = r->record.payload.len == 0;
     if (e != OK && e != ERR_NOT_FOUND) return e;
-    r->change = remove ? -there : !there;
+    r->full = !there && !remove && atomic_load(&r->space->retained_n) > r->most; /* it is counted itself */
+    r->change = remove ? -there : !there && !r->full;
+    if (r->full) return OK;
     if (remove) return there ? retained_message_record_delete(txn, r->tenant, r->record.topic) : OK;
     return retained_message_record_put(txn, r->tenant, &r->record);
 }
@@ -27,10 +31,10 @@ static Err retain_run(StoreOp *op, Txn *txn, Arena *scratch) {
 static void retain_done(StoreOp *op, Shard *shard, Err e) {
     RetainOp *r = (RetainOp *)op;
     (void)shard;
-    int settle = (e == OK ? r->change : 0) - r->counted;
-    atomic_fetch_add(&r->broker->retained_n, (uint64_t)(int64_t)settle);
+    atomic_fetch_add(&r->space->retained_n, (e == OK ? r->change : 0) - r->counted);
     if (!r->wait) return;
     if (e != OK) atomic_store(&r->wait->failed, true);
+    if (r->full) atomic_store(&r->wait->full, true);
     ack_release(r->wait);
 }
 
@@ -38,7 +42,8 @@ void store_retain(Shard *shard, Message *m) {
     Arena *arena;
     RetainOp *r = store_op_new(shard, sizeof *r, &arena);
     r->op = (StoreOp){ .run = retain_run, .done = retain_done };
-    r->broker = shard->broker;
+    r->space = m->space;
+    r->most = (int64_t)shard->broker->o.limits.retained_messages_max;
     r->tenant = (Tenant){ m->space->account, shard->broker->o.region };
     r->record = (RetainedMessageRecord){ .topic = str_dup(arena, m->topic),
                                          .payload = str_dup(arena, m->payload),
@@ -48,7 +53,7 @@ void store_retain(Shard *shard, Message *m) {
                                          .expires_ms = m->has_expiry ? m->expires_ms : 0 };
     if (m->publisher || m->done || m->wait) r->wait = message_hold(m);
     r->counted = m->payload.len > 0; /* seen at once; settled when it is done */
-    atomic_fetch_add(&shard->broker->retained_n, (uint64_t)r->counted);
+    atomic_fetch_add(&m->space->retained_n, r->counted);
     store_op_add(shard, &r->op);
 }
 
@@ -90,7 +95,7 @@ static void read_done(StoreOp *op, Shard *shard, Err e) {
 
 void store_read_retained(Shard *shard, Client *c, Str topic, uint8_t qos) {
     Arena *arena;
-    if (atomic_load(&shard->broker->retained_n) == 0) return;
+    if (atomic_load(&c->space->retained_n) == 0) return;
     RetainedReadOp *r = store_op_new(shard, sizeof *r, &arena);
     r->op = (StoreOp){ .run = read_run, .done = read_done };
     r->tenant = (Tenant){ c->space->account, shard->broker->o.region };

@@ -18,6 +18,8 @@ typedef struct Space {
     _Atomic uint32_t wild_version;             /* of filters that begin with a wildcard */
     _Atomic bool timed;                        /* somebody's policies ask what time it is */
     _Atomic uint32_t policy_version;           /* grows when a policy of the account becomes another */
+    _Atomic uint32_t connections;              /* live ones */
+    _Atomic int64_t retained_n;                /* retained messages, those counted that are on their way to the store */
     pthread_mutex_t sessions_lock;
     Map sessions; /* client id to Session */
 } Space;

@@ -94,8 +94,9 @@ static MqttTopicLimits limits_of(const Client *c) {
 static bool share_room(const Client *c, const MqttFilter *f, const Sub *there) {
     const BrokerLimits *l = &c->broker->o.limits;
     if (there) return true;
-    return f->group.len <= l->share_group_bytes_max &&
-           c->space->tree.groups_n < l->share_groups_max * l->shares_per_group_max;
+    if (f->group.len > l->share_group_bytes_max) return false;
+    const ShareGroup *group = tree_group(&c->space->tree, f->group, f->filter);
+    return group ? group->members_n < l->shares_per_group_max : c->space->tree.groups_n < l->share_groups_max;
 }
 
 static uint8_t add(Client *c, const MqttSubscription *want, const MqttFilter *f, Answer *a) {
@@ -105,7 +106,10 @@ static uint8_t add(Client *c, const MqttSubscription *want, const MqttFilter *f,
     pthread_rwlock_wrlock(&space->lock);
     Sub *sub = tree_find(&space->tree, s, f->group, f->filter);
     uint8_t bad = 0;
-    if (!sub && s->subs_n >= c->broker->o.limits.subscriptions_per_connection_max) bad = MQTT_QUOTA_EXCEEDED;
+    const BrokerLimits *l = &c->broker->o.limits;
+    if (!sub &&
+        (s->subs_n >= l->subscriptions_per_connection_max || space->tree.subs_n >= l->account_subscriptions_max))
+        bad = MQTT_QUOTA_EXCEEDED;
     if (!bad && f->group.ptr && !share_room(c, f, sub)) bad = MQTT_QUOTA_EXCEEDED;
     if (!bad) {
         sub = tree_add(&space->tree, s, f->group, f->filter, &made);

@@ -129,6 +129,11 @@ Sub *tree_find(Tree *t, const Session *session, Str group, Str filter) {
     return g ? list_find(g->members, session) : NULL;
 }
 
+const ShareGroup *tree_group(const Tree *t, Str group, Str filter) {
+    const TreeNode *n = node_find(t, filter);
+    return n ? group_find(n, group) : NULL;
+}
+
 static ShareGroup *group_make(Tree *t, TreeNode *n, Str name) {
     ShareGroup *g = group_find(n, name);
     if (g) return g;

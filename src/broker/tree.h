@@ -44,6 +44,8 @@ void tree_free(Tree *t); /* without subscriptions left */
 Sub *tree_add(Tree *t, Session *session, Str group, Str filter, bool *made);
 Sub *tree_find(Tree *t, const Session *session, Str group, Str filter);
 void tree_remove(Tree *t, Sub *sub); /* frees it */
+/* The share group of this name at this filter, or NULL. */
+const ShareGroup *tree_group(const Tree *t, Str group, Str filter);
 
 /* Calls fn for each subscription at a matching filter, and group_fn once for each matching share group. */
 typedef void TreeSubFn(void *ctx, Sub *sub);

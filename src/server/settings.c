@@ -89,6 +89,12 @@ static const Setting TABLE[] = {
     LIMIT("out-bytes-max", SIZE, out_bytes_max, 1 << 30, ""),
     LIMIT("queued-messages-max", SIZE, queued_messages_max, 1 << 20, ""),
     LIMIT("queued-bytes-max", SIZE, queued_bytes_max, 1 << 30, ""),
+    LIMIT("share-group-bytes-max", SIZE, share_group_bytes_max, 65535, ""),
+    LIMIT("share-groups-max", SIZE, share_groups_max, 1 << 20, ""),
+    LIMIT("shares-per-group-max", SIZE, shares_per_group_max, 1 << 20, ""),
+    LIMIT("retained-messages-max", SIZE, retained_messages_max, 1 << 30, ""),
+    LIMIT("account-subscriptions-max", SIZE, account_subscriptions_max, 1 << 30, ""),
+    LIMIT("account-connections-max", SIZE, account_connections_max, 1 << 30, ""),
     LIMIT("ghosts-max", SIZE, ghosts_max, 1 << 30, ""),
 };
 
