@@ -92,6 +92,15 @@ OSSL_LIB_CTX *tls_library_new(void) {
     return NULL;
 }
 
+static int take(OSSL_PROVIDER *provider, void *arg) {
+    *(OSSL_PROVIDER **)arg = provider;
+    return 1;
+}
+
+/* What was loaded by hand is unloaded by hand: the context alone leaves it behind. */
 void tls_library_free(OSSL_LIB_CTX *library) {
-    OSSL_LIB_CTX_free(library); /* unloads its provider */
+    OSSL_PROVIDER *provider = NULL;
+    if (library) OSSL_PROVIDER_do_all(library, take, &provider);
+    if (provider) OSSL_PROVIDER_unload(provider);
+    OSSL_LIB_CTX_free(library);
 }
