@@ -17,6 +17,7 @@ typedef struct Destinations Destinations; /* destination.c */
 typedef struct {
     Str account;
     Destinations *destinations; /* NULL: none */
+    _Atomic uint64_t rate;      /* the second that is counted, and how many evaluations it had: 32 bits each */
     Map by_name;                /* to Rule; one reference each */
     Match match;
     uint8_t text[];

@@ -167,6 +167,36 @@ static void not_found(Rules *r, const RuleMessage *m) {
                                  .details = S("there is no rule of that name, or it is disabled") });
 }
 
+/* Source: AWS IoT Core quotas, "Rule evaluations per second per AWS account" */
+static bool over_rate(Rules *r, const RuleSet *set, const RuleMessage *m) {
+    if (!r->o.evaluations_per_s) return false;
+    uint64_t second = (uint64_t)(monotonic_ns() / 1000000000) & UINT32_MAX, was, now = 0;
+    pthread_rwlock_rdlock(&r->lock);
+    RuleSpace *s = space_of(r, m->account);
+    if (s) {
+        was = atomic_load(&s->rate);
+        do now = (was >> 32 == second ? was : second << 32) + set->n;
+        while (!atomic_compare_exchange_weak(&s->rate, &was, now));
+    }
+    pthread_rwlock_unlock(&r->lock);
+    return s && (now & UINT32_MAX) > r->o.evaluations_per_s;
+}
+
+static void throttled(Rules *r, const RuleSet *set, const RuleMessage *m) {
+    for (size_t i = 0; i < set->n; i++) {
+        atomic_fetch_add_explicit(&set->rules[i]->figures->throttled, 1, memory_order_relaxed);
+        rules_event(r, &(RuleEvent){ .level = LOG_ERROR,
+                                     .event = "RuleMessageThrottled",
+                                     .account = m->account,
+                                     .rule = set->rules[i]->name,
+                                     .client_id = m->client_id,
+                                     .principal = m->principal ? m->principal->id : STR_NONE,
+                                     .topic = m->topic,
+                                     .source_ip = m->source_ip,
+                                     .details = S("the account has more evaluations a second than it may") });
+    }
+}
+
 static void run(void *ctx, void *rules, const RuleMessage *m) {
     Rules *r = ctx;
     const RuleSet *set = rules;
@@ -174,6 +204,10 @@ static void run(void *ctx, void *rules, const RuleMessage *m) {
     char trace[36];
     if (set->n == 0) {
         not_found(r, m);
+        return;
+    }
+    if (over_rate(r, set, m)) {
+        throttled(r, set, m);
         return;
     }
     bool own = !m->principal || m->principal->kind == PRINCIPAL_SERVICE;

@@ -69,16 +69,18 @@ Err open_rules(Server *s, Str *why) {
                                                 .functions = s->env.functions,
                                                 .clock = &s->clock,
                                                 .local = rule_data(s) });
-    s->env.rules = rules_new(&(RulesOptions){ .store = s->env.store,
-                                              .workers = s->env.workers,
-                                              .clock = &s->clock,
-                                              .region = s->env.region,
-                                              .outside = outside_table(s->outside),
-                                              .rules_max = (size_t)s->settings.rules_max,
-                                              .plain_http = s->settings.rules_plain_http,
-                                              .on_event = on_event,
-                                              .on_event_ctx = s,
-                                              .explains = explains });
+    s->env.rules = rules_new(
+        &(RulesOptions){ .store = s->env.store,
+                         .workers = s->env.workers,
+                         .clock = &s->clock,
+                         .region = s->env.region,
+                         .outside = outside_table(s->outside),
+                         .rules_max = (size_t)s->settings.rules_max,
+                         .evaluations_per_s = s->settings.aws_quotas ? (uint32_t)s->settings.rule_evaluations_per_s : 0,
+                         .plain_http = s->settings.rules_plain_http,
+                         .on_event = on_event,
+                         .on_event_ctx = s,
+                         .explains = explains });
     return OK;
 }
 

@@ -58,6 +58,7 @@ static const Setting TABLE[] = {
       "where rules' actions call a service: SERVICE=URL,… (else AWS_ENDPOINT_URL_SERVICE, then AWS; S3: a folder)" },
     { "aws-profile", TEXT, AT(aws_profile), 0, 0, "of the shared credentials file, for those calls" },
     { "rules-max", NUMBER, AT(rules_max), 0, 1 << 20, "rules an account may have" },
+    { "rule-evaluations-per-s", NUMBER, AT(rule_evaluations_per_s), 1, UINT32_MAX, "of an account, with --aws-quotas" },
     { "rules-plain-http", SWITCH, AT(rules_plain_http), 0, 0,
       "http actions may go to this machine and without TLS, which AWS refuses" },
     { "rules-ca", TEXT, AT(rules_ca), 0, 0,
@@ -226,6 +227,7 @@ static Settings defaults(void) {
                        .store_files_max = 256,
                        .http_idle_s = 120,
                        .rules_max = 1000,
+                       .rule_evaluations_per_s = 20000,
                        .limits = BROKER_LIMITS_AWS };
 }
 

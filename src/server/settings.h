@@ -13,7 +13,7 @@ typedef struct {
     const char *lambda_python;
     int64_t lambda_instances_max, lambda_idle_s;
     const char *aws_endpoint, *aws_profile;
-    int64_t rules_max;
+    int64_t rules_max, rule_evaluations_per_s;
     bool rules_plain_http;
     const char *rules_ca;
     int64_t body_bytes_max, store_files_max, http_idle_s;

@@ -382,3 +382,26 @@ def test_rules_are_there_again_as_they_were(tmp_path, name, end):
             assert sorted(sub.message().topic for _ in range(3)) == [f"{name}/in", f"{name}/off", f"{name}/on"]
     finally:
         server.stop()
+
+
+# ---------------------------------------------------------------------------------------------------- limits
+
+def test_an_account_has_so_many_rules_and_evaluations_a_second(tmp_path, name, fails):
+    server = Server(tmp_path / "data", ("--plain-port", "0", "--aws-quotas", "--rules-max", "2",
+                                        "--rule-evaluations-per-s", "5")).start()
+    try:
+        iot = server.client("iot")
+        rule = make_rule(iot, name, f"SELECT * FROM '{name}/in'", republish(f"{name}/out"))
+        make_rule(iot, name, f"SELECT * FROM '{name}/other'", ruleDisabled=True)
+        code, status, text = fails(lambda: make_rule(iot, name, f"SELECT * FROM '{name}/in'"))
+        assert (code, status) == ("InvalidRequestException", 400) and "2 rules" in text
+        with wire.plain_wire(server) as client:
+            client.connect(name)
+            for _ in range(60):
+                assert client.publish(f"{name}/in", b"{}") == 0
+        ran, throttled = (figure(server, f'starling_rule_{what}_total{{account="{ACCOUNT}",rule="{rule}"')
+                          for what in ("executed", "throttled"))
+        assert ran + throttled == 60 and 5 <= ran < 60, (ran, throttled)
+        assert any("event=RuleMessageThrottled" in line and rule in line for line in server.log().splitlines())
+    finally:
+        server.stop()
