@@ -17,7 +17,6 @@ static void arn(Arena *a, Call *c, Str text) {
     for (size_t i = 0; i < resources_all_n; i++) {
         const Resource *r = resources_all[i];
         void *key = arena_alloc(a, r->record->size_bytes);
-        c->op = r->service->ops;
         if (resource_key_from_arn(c, r, text, key) != OK || !form_is_key(r)) continue;
         CHECK(str_eq(resource_arn(c, r, key), text));
     }
@@ -39,7 +38,7 @@ static void tags(Arena *a, Call *c, Str text) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     Arena a = { 0 };
     Str in = { data, size };
-    Call c = { .arena = &a, .account = S("1"), .region = S("r") };
+    Call c = { .op = resources_all[0]->service->ops, .arena = &a, .account = S("1"), .region = S("r") };
     bool is_arn = fuzz_choice(&in) & 1;
     (is_arn ? arn : tags)(&a, &c, in);
     arena_free(&a);
