@@ -9,8 +9,9 @@ import requests
 import urllib3
 from conftest import ALLOW_ALL, Fleet
 from support import wire, x509
+from support.mqtt import wait_until
 from support.refused import connects
-from support.server import ACCOUNT, BINARY, REGION
+from support.server import ACCOUNT, BINARY, REGION, Server
 from support.signed import send
 
 OTHER = "222233334444"
@@ -285,3 +286,47 @@ def test_a_log_line_says_whose_it_is(server, other_fleet, endpoint, name):
         assert connection.connect(name).code != 0
     lines = [line for line in server.log().splitlines() if f"client={name}" in line]
     assert lines and all(f"account={OTHER}" in line for line in lines)
+
+
+def test_a_device_seen_first_is_registered_in_the_account_that_it_named(server, iot, other_iot, fleet, endpoint, fails,
+                                                                        name):
+    ca_key, key = x509.new_key(), x509.new_key()
+    ca = x509.certificate(name, ca_key, ca=True)
+    for client in (iot, other_iot):
+        client.register_ca_certificate(caCertificate=x509.cert_pem(ca), certificateMode="SNI_ONLY", setAsActive=True,
+                                       allowAutoRegistration=True)
+    cert = x509.certificate(f"{name}-device", key, ca, ca_key)
+    device = fleet.save(name, x509.fingerprint(cert), "", x509.cert_pem(cert), x509.key_pem(key))
+    assert not connects(server, device, name, sni=endpoint)
+
+    def pending():
+        try:
+            return other_iot.describe_certificate(certificateId=device.cert_id)["certificateDescription"]["status"]
+        except other_iot.exceptions.ResourceNotFoundException:
+            return None
+
+    assert wait_until(pending) == "PENDING_ACTIVATION"
+    assert fails(iot.describe_certificate, certificateId=device.cert_id)[:2] == ("ResourceNotFoundException", 404)
+
+
+def test_what_an_account_has_is_there_after_a_restart_even_when_its_keys_are_gone(tmp_path):
+    own = Server(tmp_path / "data").start()
+    try:
+        made = subprocess.run([BINARY, "key", "create", "--data", own.data, "--account", OTHER], check=True,
+                              capture_output=True, text=True).stdout
+        values = dict(line.split(" = ") for line in made.splitlines() if " = " in line)
+        key = values["aws_access_key_id"], values["aws_secret_access_key"]
+        (tmp_path / "d").mkdir()
+        device = Fleet(own, own.client("iot", *key), tmp_path / "d").make("lamp")
+        with wire.tls_wire(own, device) as connection:
+            assert connection.connect("lamp", clean=False, props=[(wire.SESSION_EXPIRY, 3600)]).code == 0
+            assert connection.subscribe(("t", 1)) == [1]
+        own.client("iot-data", *key).publish(topic="t", payload=b"kept", qos=1)
+        subprocess.run([BINARY, "key", "delete", "--data", own.data, key[0]], check=True, capture_output=True)
+        own.kill()
+        own.start()
+        with wire.tls_wire(own, device) as connection:
+            assert connection.connect("lamp", clean=False, props=[(wire.SESSION_EXPIRY, 3600)]).session_present
+            assert connection.message().payload == b"kept"
+    finally:
+        own.stop()
