@@ -4,6 +4,10 @@
 
 /* Source: each service's model in botocore 1.44.5: endpointPrefix, signingName, targetPrefix, jsonVersion, serviceId */
 static const AwsService SERVICES[] = {
+    { .name = STR_INIT("lambda"),
+      .env = STR_INIT("LAMBDA"),
+      .host = STR_INIT("lambda"),
+      .signing = STR_INIT("lambda") },
     { .name = STR_INIT("s3"), .env = STR_INIT("S3"), .host = STR_INIT("s3"), .signing = STR_INIT("s3") },
     { .name = STR_INIT("sqs"),
       .env = STR_INIT("SQS"),

@@ -51,6 +51,8 @@ static const Setting TABLE[] = {
     { "http-idle-s", NUMBER, AT(http_idle_s), 1, 86400, "a kept-alive connection without request is closed" },
     { "lambda-python", TEXT, AT(lambda_python), 0, 0,
       "interpreter of python3.x functions, one that can import awslambdaric" },
+    { "lambda-uncontained", SWITCH, AT(lambda_uncontained), 0, 0,
+      "functions get no namespaces of their own, only Landlock and limits; so it is where the kernel gives none" },
     { "lambda-instances-max", NUMBER, AT(lambda_instances_max), 1, 10000, "processes of functions at once" },
     { "lambda-idle-s", NUMBER, AT(lambda_idle_s), 1, 86400, "a function's process that is not called ends" },
     { "store-files-max", NUMBER, AT(store_files_max), 16, 65536, "open files of the store" },

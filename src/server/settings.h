@@ -11,6 +11,7 @@ typedef struct {
     const char *tls_min, *tls_max, *tls_ciphers, *tls_ciphersuites, *tls_chain, *tls_key;
     bool aws_quotas, test, ephemeral, require_sni, skip_sync, answer_early, salvage;
     const char *lambda_python;
+    bool lambda_uncontained;
     int64_t lambda_instances_max, lambda_idle_s;
     const char *aws_endpoint, *aws_profile;
     int64_t rules_max, rule_evaluations_per_s;

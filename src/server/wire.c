@@ -13,6 +13,7 @@
 #include "identity/key_ring.h"
 #include "net/fetch.h"
 #include "rules/rules.h"
+#include "server/functions.h"
 #include "server/outward.h"
 #include "server/rules.h"
 #include "server/upkeep.h"
@@ -55,13 +56,6 @@ static void on_event(void *ctx, const BrokerEvent *e) {
     log_line(&s->log, level, "event=%s status=%s account=%.*s client=%.*s principal=%.*s ip=%.*s topic=%.*s reason=%s",
              e->event, e->success ? "Success" : "Failure", PS(e->account), PS(e->client_id), PS(e->principal_id),
              PS(e->source_ip), PS(e->topic), e->reason ? e->reason : "-");
-}
-
-/* What a function prints, and what is said of it. */
-static void on_function_line(void *ctx, LogLevel level, Str account, Str function, Str request_id, Str text) {
-    Server *s = ctx;
-    log_line(&s->log, level, "event=Function account=%.*s function=%.*s request=%.*s line=\"%.*s\"", PS(account),
-             PS(function), PS(request_id), PS(text));
 }
 
 /* Entries of the service log go where the server's own lines go. What `starling logs` keeps is the operator's, so
@@ -220,19 +214,6 @@ static Err load_accounts(Server *s) {
     return e;
 }
 
-static void open_functions(Server *s) {
-    const Settings *o = &s->settings;
-    s->lambda = lambda_open(&(LambdaOptions){ .env = &s->env,
-                                              .dir = str_dup_c(&s->arena, str_format(&s->arena, "%s/lambda", o->data)),
-                                              .python = o->lambda_python,
-                                              .instances_max = o->lambda_instances_max,
-                                              .idle_s = o->lambda_idle_s,
-                                              .line = on_function_line,
-                                              .ctx = s });
-    s->env.lambda = s->lambda;
-    s->env.functions = lambda_functions(s->lambda);
-}
-
 static Err open_broker(Server *s) {
     BrokerOptions bo = { .limits = s->settings.limits,
                          .clock = &s->clock,
@@ -329,8 +310,8 @@ Err server_open(Server *s, const Settings *settings, Str *why) {
     if (e == OK) e = open_identity(s, why);
     if (e == OK) e = open_tls(s, why);
     if (e == OK) open_reactors(s);
-    if (e == OK) open_functions(s);
     if (e == OK) e = outward_open(s, why);
+    if (e == OK) e = open_functions(s, why);
     if (e == OK) e = open_rules(s, why);
     if (e == OK) {
         e = open_broker(s);
@@ -362,7 +343,7 @@ static void free_parts(Server *s) {
     if (s->env.rules) rules_stop(s->env.rules);
     if (s->outward) fetch_stop(s->outward);
     outward_stop(s);
-    lambda_shut(s->lambda);
+    stop_functions(s);
     workers_stop(s->env.slow_workers);
     workers_stop(s->env.workers);
     for (bool any = true; any;) { /* what the workers told the reactors last */
@@ -377,7 +358,7 @@ static void free_parts(Server *s) {
     outside_free(s->outside);
     fetch_free(s->outward);
     for (size_t i = 0; i < s->reactors_n; i++) reactor_free(s->reactors[i]);
-    lambda_close(s->lambda);
+    close_functions(s);
     api_patterns_free(s->patterns);
     directory_close(s->env.directory);
     domain_book_close(s->env.domains);

@@ -25,10 +25,11 @@ typedef struct Server {
     Gateway *gateway;
     struct Reached *reached; /* NULL, but in a run of tests */
     struct Lambda *lambda;
-    struct Fetch *outward;    /* what rules' authors name */
-    struct Outside *outside;  /* what rules' SQL asks of others */
-    SigV4Credentials aws_key; /* of the environment; borrowed */
-    struct Fetch *fetch;      /* outward.h */
+    struct Remote *lambda_remote; /* NULL: functions run here */
+    struct Fetch *outward;        /* what rules' authors name */
+    struct Outside *outside;      /* what rules' SQL asks of others */
+    SigV4Credentials aws_key;     /* of the environment; borrowed */
+    struct Fetch *fetch;          /* outward.h */
     struct AwsClient *aws;
     struct Folder *objects;
     struct Upkeep *upkeep;

@@ -4,9 +4,11 @@
 libFuzzer finds its way from any bytes; seeds only spare it what takes long to guess.
 """
 import hashlib
+import io
 import pathlib
 import subprocess
 import sys
+import zipfile
 
 
 def mqtt_str(data: bytes) -> bytes:
@@ -106,7 +108,19 @@ POLICY = b"""{"Version":"2012-10-17","Statement":[{"Sid":"s","Effect":"Allow","A
 
 API_BODY = (b'{"thingTypeName":"T","attributePayload":{"attributes":{"k":"v"},"merge":true},"tags":[{"Key":"a","Value":"b"}],'
             b'"policyDocument":"{}","setAsActive":true,"expectedVersion":3,"clientToken":"x","nextToken":null,"maxResults":5}')
+def zipped() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as z:
+        z.writestr("bootstrap", b"#!/bin/sh\n" * 20, zipfile.ZIP_DEFLATED)
+        z.writestr("lib/x.py", b"x = 1\n", zipfile.ZIP_STORED)
+    return out.getvalue()
+
+
 SEEDS = {
+    "authorizer": [b"\1me?x-amz-customauthorizer-name=A&x-amz-customauthorizer-signature=a%2Fb%3D&T=1\na=b&c",
+                   b'\0{"isAuthenticated":true,"principalId":"P1","disconnectAfterInSeconds":86400,'
+                   b'"refreshAfterInSeconds":300,"policyDocuments":[{"a":1},"{}"]}'],
+    "code": [zipped()],
     "api": [which.to_bytes(2, "big") + b"/things/t/shadow\nname=s&maxResults=5&isAscendingOrder=true\ne30=\n" + body
             for which in range(0, 4000, 97) for body in (API_BODY, b"")],
     "identity": [b"\0a2345672345abc-ats.iot.us-east-1.amazonaws.com", b"\0localhost",

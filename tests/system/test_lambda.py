@@ -324,7 +324,7 @@ def test_a_policy_is_made_of_permissions(client, name):
     ({"Timeout": 901}, "less than or equal to 900"),
     ({"MemorySize": 10241}, "less than or equal to 10240"),
     ({"Code": {"ZipFile": b"no zip"}}, "Could not unzip uploaded file"),
-    ({"Code": {"S3Bucket": "bucket", "S3Key": "key"}}, "s3://bucket/key"),
+    ({"Code": {"S3Bucket": "bucket", "S3Key": "not/there"}}, "s3://bucket/not/there"),
     ({"Code": {"ImageUri": "a/b:c"}, "PackageType": "Image"}, "Image"),
     ({"Layers": [f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:l:1"]}, "Layers"),
     ({"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}}, "VpcConfig"),
@@ -342,6 +342,15 @@ def test_what_is_not_there_says_so(client, name, settings, text):
     code, message = failure(client.create_function, **given)
     assert code == "InvalidParameterValueException" and text in message, message
     assert failure(client.get_function, FunctionName="refused")[0] == "ResourceNotFoundException"
+
+
+def test_a_package_comes_from_the_embedded_s3(client, host, name):
+    folder = host.data / "s3" / "packages" / "made"
+    folder.mkdir(parents=True)
+    (folder / "it.zip").write_bytes(functions.python(SMALL % "from S3"))
+    client.create_function(FunctionName=name, Role=functions.ROLE, Runtime="python3.12", Handler="app.handler",
+                           Code={"S3Bucket": "packages", "S3Key": "made/it.zip"})
+    assert functions.invoke(client, name) == "from S3"
 
 
 def test_links_and_bombs_are_refused(client):
@@ -472,3 +481,67 @@ def alive(pid):
         return "app.handler" in pathlib.Path(f"/proc/{pid}/cmdline").read_text()
     except OSError:
         return False
+
+
+# ---------------------------------------------------------------------------------------------------- elsewhere, otherwise
+
+AUTHORIZE = """
+import os
+def handler(event, context):
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
+    return {"isAuthenticated": True, "principalId": "elsewhere", "policyDocuments": [policy]}
+"""
+
+
+def test_functions_may_be_called_at_another_endpoint(host, client, tmp_path, monkeypatch):
+    functions.create(client, "elsewhere", AUTHORIZE)
+    key, secret = host.credentials
+    monkeypatch.setenv("AWS_CA_BUNDLE", host.ca_file)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", host.url)
+    server = Server(tmp_path / "data", ("--test",)).start()
+    monkeypatch.undo()
+    try:
+        iot = server.client("iot")
+        iot.create_authorizer(authorizerName="there", authorizerFunctionArn=functions.arn("elsewhere"), signingDisabled=True)
+        answer = iot.test_invoke_authorizer(authorizerName="there")
+        assert answer["isAuthenticated"] is True and answer["principalId"] == "elsewhere"
+        iot.update_authorizer(authorizerName="there", authorizerFunctionArn=functions.arn("not-there"))
+        code, text = failure(iot.test_invoke_authorizer, authorizerName="there")
+        assert code == "InvalidResponseException" and "Function not found" in text
+    finally:
+        server.stop()
+
+
+def test_without_namespaces_a_function_still_sees_only_its_folders(tmp_path):
+    server = Server(tmp_path / "data", ("--test", "--lambda-uncontained", *functions.ARGUMENTS)).start()
+    client = server.client("lambda", read_timeout=60)
+    functions.create(client, "held", """
+import os, tempfile, subprocess
+def handler(event, context):
+    out = {}
+    for path in event:
+        try:
+            out[path] = open(path).read(10)
+        except OSError as e:
+            out[path] = e.errno
+    with tempfile.TemporaryFile() as f:
+        f.write(b"x" * 100000)
+    out["shell"] = subprocess.run(["sh", "-c", "echo $((6*7))"], capture_output=True, text=True).stdout.strip()
+    return out
+""")
+    secret = str(server.data / "credentials")
+    got = functions.invoke(client, "held", [secret, "/root/.bashrc", "/etc/hostname"])
+    assert got[secret] == 13 and got["/root/.bashrc"] in (2, 13) and isinstance(got["/etc/hostname"], str)
+    assert got["shell"] == "42"
+    server.stop()
+
+
+def test_a_python_without_awslambdaric_says_what_to_install(tmp_path):
+    server = Server(tmp_path / "data", ("--test", "--lambda-python", "/no/such/python")).start()
+    client = server.client("lambda", read_timeout=60)
+    functions.create(client, "f", SMALL % 1)
+    code, text = failure(client.invoke, FunctionName="f")
+    assert code == "InvalidRuntimeException" and "awslambdaric" in text and "--lambda-python" in text
+    server.stop()

@@ -40,7 +40,8 @@ int command_env(int argc, char **argv) {
                                                 "AWS_ENDPOINT_URL_IOT_JOBS_DATA_PLANE",
                                                 "AWS_ENDPOINT_URL_STS",
                                                 "AWS_ENDPOINT_URL_IAM",
-                                                "AWS_ENDPOINT_URL_ACM" };
+                                                "AWS_ENDPOINT_URL_ACM",
+                                                "AWS_ENDPOINT_URL_LAMBDA" };
         for (size_t i = 0; i < sizeof services / sizeof *services; i++) print_export(services[i], p.url);
         print_export("AWS_REGION", p.region);
         print_export("AWS_DEFAULT_REGION", p.region);

@@ -230,6 +230,7 @@ Lambda *lambda_open(const LambdaOptions *options) {
                                                .python = l->o.python,
                                                .instances_max = l->o.instances_max,
                                                .idle_s = l->o.idle_s,
+                                               .uncontained = l->o.uncontained,
                                                .line = on_line,
                                                .ctx = l });
     lambda_events_open(l);
@@ -251,4 +252,8 @@ void lambda_close(Lambda *l) {
 
 Functions *lambda_functions(Lambda *l) {
     return &l->functions;
+}
+
+struct Folder *lambda_objects(const Lambda *l) {
+    return l->o.objects;
 }

@@ -10,10 +10,12 @@ typedef struct Lambda Lambda;
 
 typedef struct {
     Env *env;
-    const char *dir;       /* of unpacked packages; emptied at each start */
-    const char *python;    /* interpreter of python3.x functions */
-    int64_t instances_max; /* processes at once */
-    int64_t idle_s;        /* one that is not called for so long ends */
+    const char *dir;        /* of unpacked packages; emptied at each start */
+    const char *python;     /* interpreter of python3.x functions */
+    int64_t instances_max;  /* processes at once */
+    bool uncontained;       /* without namespaces of their own */
+    int64_t idle_s;         /* one that is not called for so long ends */
+    struct Folder *objects; /* where S3 is embedded, to take packages from; NULL: nowhere */
     void (*line)(void *ctx, LogLevel level, Str account, Str function, Str request_id, Str text); /* of its log */
     void *ctx;
 } LambdaOptions;
@@ -25,3 +27,4 @@ NODISCARD Err lambda_load_account(Lambda *l, Str account);
 void lambda_shut(Lambda *l);  /* accepts NULL */
 void lambda_close(Lambda *l); /* accepts NULL; after the workers ended */
 Functions *lambda_functions(Lambda *l);
+struct Folder *lambda_objects(const Lambda *l);

@@ -310,7 +310,7 @@ Runner *runner_start(const RunnerOptions *options) {
     Runner *r = mem_new(sizeof *r);
     r->o = *options;
     r->posted_tail = &r->posted;
-    r->contained = true;
+    r->contained = !options->uncontained;
     pthread_mutex_init(&r->lock, NULL);
     mkdir(r->o.dir, 0711);
     r->root_dir = str_dup_c(&r->arena, str_format(&r->arena, "%s/root", r->o.dir));

@@ -43,6 +43,7 @@ typedef struct {
     const char *dir;    /* where instances may be given folders; made */
     const char *python; /* interpreter of python3.x functions, with awslambdaric */
     int64_t instances_max, idle_s;
+    bool uncontained;
     /* A line that a function wrote, or that is said about it; on the runner's thread. */
     void (*line)(void *ctx, RunnerLine kind, const RunnerFunction *f, Str request_id, Str text);
     void *ctx;

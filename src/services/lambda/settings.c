@@ -3,6 +3,7 @@
 #include <openssl/sha.h>
 #include <sys/utsname.h>
 
+#include "aws/folder.h"
 #include "base/encode.h"
 #include "services/lambda/code.h"
 
@@ -128,22 +129,29 @@ Err lambda_package_store(Call *c, const LambdaPackage *p, bool dry_run, LambdaFu
     unsigned char digest[SHA256_DIGEST_LENGTH];
     Str why = S("");
     if (p->image_uri.len) return lambda_refuse_foreign(c, &(LambdaForeign){ .image = true });
-    if (p->s3_bucket.len || p->s3_key.len)
-        return api_fail(c, LAMBDA_INVALID_PARAMETER_VALUE,
-                        "There is no S3 here to take s3://%.*s/%.*s from: give the package as ZipFile",
-                        PS(p->s3_bucket), PS(p->s3_key));
-    if (!p->zip_file.len) return api_fail(c, LAMBDA_INVALID_PARAMETER_VALUE, "Uploaded file must be a non-empty zip");
-    if (p->zip_file.len > LAMBDA_ZIP_BYTES_MAX)
+    Str zip = p->zip_file;
+    if (p->s3_bucket.len || p->s3_key.len) {
+        struct Folder *objects = c->env->lambda ? lambda_objects(c->env->lambda) : NULL;
+        why = S("there is no S3 here");
+        if (!objects || folder_get_wait(objects, p->s3_bucket, p->s3_key, c->arena, &zip, &why) != OK)
+            return api_fail(
+                c, LAMBDA_INVALID_PARAMETER_VALUE,
+                "Error occurred while GetObject of s3://%.*s/%.*s: %.*s. Packages come as ZipFile, or from the "
+                "folder s3/BUCKET/KEY in the server's data",
+                PS(p->s3_bucket), PS(p->s3_key), PS(why));
+    }
+    if (!zip.len) return api_fail(c, LAMBDA_INVALID_PARAMETER_VALUE, "Uploaded file must be a non-empty zip");
+    if (zip.len > LAMBDA_ZIP_BYTES_MAX)
         return api_fail(c, LAMBDA_REQUEST_TOO_LARGE, "The zip has %zu bytes, more than the %zu of a direct upload",
-                        p->zip_file.len, LAMBDA_ZIP_BYTES_MAX);
-    if (lambda_code_check(p->zip_file, c->arena, &why) != OK)
+                        zip.len, LAMBDA_ZIP_BYTES_MAX);
+    if (lambda_code_check(zip, c->arena, &why) != OK)
         return api_fail(c, LAMBDA_INVALID_PARAMETER_VALUE,
                         "Could not unzip uploaded file. Please check your file, then try to upload again. (%.*s)",
                         PS(why));
-    SHA256(p->zip_file.ptr, p->zip_file.len, digest);
+    SHA256(zip.ptr, zip.len, digest);
     f->code_sha256 = hex_encode(c->arena, (Str){ digest, sizeof digest });
-    f->code_bytes = (int64_t)p->zip_file.len;
+    f->code_bytes = (int64_t)zip.len;
     if (dry_run) return OK;
-    LambdaCodeRecord code = { .function_name = f->function_name, .code_sha256 = f->code_sha256, .zip = p->zip_file };
+    LambdaCodeRecord code = { .function_name = f->function_name, .code_sha256 = f->code_sha256, .zip = zip };
     return lambda_code_record_put(c->txn, call_tenant(c), &code);
 }
