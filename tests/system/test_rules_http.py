@@ -360,3 +360,33 @@ def test_actions_under_way_survive_a_kill(tmp_path, name):
     finally:
         peer.close()
         server.stop()
+
+
+def test_a_stop_fails_nothing_that_is_under_way(tmp_path, name):
+    """SIGTERM while a destination hangs: no error action, and what was acknowledged is done after the next start."""
+    server = own_server(tmp_path)
+    peer = Web(*server.outward)
+    try:
+        iot = server.client("iot")
+        rule = make_rule(iot, name, f"SELECT n FROM '{name}/in'", http(peer.url), error=republish(f"{name}/errors"))
+        confirm(server, peer)
+        peer.answer = lambda request: "hang"
+        with wire.plain_wire(server) as connection:
+            connection.connect(name)
+            for number in range(40):
+                assert connection.publish(f"{name}/in", json.dumps({"n": number})) == 0
+            peer.take()  # one is there, none is answered
+        server.stop()
+        assert "RuleExecution status=Failure" not in server.log()
+        while not peer.requests.empty():
+            peer.take()
+        peer.answer = lambda request: 200
+        server.start()
+        got = set()
+        while got != set(range(40)):
+            got.add(peer.take().json["n"])
+        wait_until(lambda: action_figure(server, "succeeded_total", rule) == 40)
+        assert action_figure(server, "failed_total", rule) == 0
+    finally:
+        peer.close()
+        server.stop()
