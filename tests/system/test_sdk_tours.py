@@ -11,6 +11,9 @@ import pytest
 from conftest import arn
 from support.server import BINARY, ROOT
 
+# Building Go's SDK takes a minute of two cores, each command of the CLI a second.
+pytestmark = pytest.mark.timeout(600)
+
 SDK = pathlib.Path(__file__).parent / "sdk"
 AWS = pathlib.Path(sys.executable).parent / "aws"
 UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")

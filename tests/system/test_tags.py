@@ -56,7 +56,14 @@ def topic_rule(iot, name, tags):
     return arn(f"rule/{rule}")
 
 
-KINDS = [billing_group, thing_type, thing_group, policy, ca_certificate, role_alias, authorizer, topic_rule]
+def domain_configuration(iot, name, tags):
+    """Its ARN ends in what the server chose."""
+    made = iot.create_domain_configuration(domainConfigurationName=name, serviceType="DATA", tags=tags)["domainConfigurationArn"]
+    assert made.startswith(arn(f"domainconfiguration/{name}/"))
+    return made
+
+
+KINDS = [billing_group, thing_type, thing_group, policy, ca_certificate, role_alias, authorizer, topic_rule, domain_configuration]
 
 
 @pytest.mark.parametrize("make", KINDS)
@@ -67,6 +74,13 @@ def test_given_at_creation_then_added_replaced_removed(iot, name, make):
     assert tags_of(iot, resource) == {"site": "yard", "empty": "", "Site": "other"}
     iot.untag_resource(resourceArn=resource, tagKeys=["empty", "never there"])
     assert tags_of(iot, resource) == {"site": "yard", "Site": "other"}
+
+
+def test_an_arn_with_another_ending_is_of_nothing(iot, name, fails):
+    resource = domain_configuration(iot, name, TAGS)
+    code, status, _ = fails(iot.list_tags_for_resource, resourceArn=f"{resource[:-1]}{'a' if resource[-1] != 'a' else 'b'}")
+    assert (code, status) == ("ResourceNotFoundException", 404)
+    assert tags_of(iot, resource) == {"site": "pier 4", "empty": ""}
 
 
 def test_what_is_deleted_has_no_tags(iot, name, fails):
