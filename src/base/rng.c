@@ -38,12 +38,11 @@ uint64_t rng_u64(Rng *r) {
 
 enum { UUID_BYTES = 36 };
 
-Str rng_uuid(Rng *r, Arena *arena) {
-    uint8_t b[16];
-    rng_fill(r, b, sizeof b);
+Str uuid_text(const uint8_t raw[UUID_RAW_BYTES], Arena *arena) {
+    uint8_t b[UUID_RAW_BYTES], *p = arena_bytes(arena, UUID_BYTES + 1), *at = p;
+    memcpy(b, raw, sizeof b);
     b[6] = (b[6] & 0x0F) | 0x40;
     b[8] = (b[8] & 0x3F) | 0x80;
-    uint8_t *p = arena_bytes(arena, UUID_BYTES + 1), *at = p;
     for (size_t i = 0; i < sizeof b; i++) {
         if (i == 4 || i == 6 || i == 8 || i == 10) *at++ = '-';
         *at++ = (uint8_t) "0123456789abcdef"[b[i] >> 4];
@@ -51,4 +50,10 @@ Str rng_uuid(Rng *r, Arena *arena) {
     }
     *at = 0;
     return (Str){ p, UUID_BYTES };
+}
+
+Str rng_uuid(Rng *r, Arena *arena) {
+    uint8_t raw[UUID_RAW_BYTES];
+    rng_fill(r, raw, sizeof raw);
+    return uuid_text(raw, arena);
 }

@@ -12,3 +12,5 @@ void rng_fill(Rng *r, void *out, size_t n);
 uint64_t rng_u64(Rng *r);
 /* Shape: 8-4-4-4-12 lower-case hex, version 4. Source: RFC 9562 section 5.4 */
 Str rng_uuid(Rng *r, Arena *arena);
+enum { UUID_RAW_BYTES = 16 };
+Str uuid_text(const uint8_t raw[UUID_RAW_BYTES], Arena *arena); /* the same of bytes that were random before */

@@ -55,7 +55,13 @@ void client_put_message(Client *c, Form *form, uint16_t packet_id, uint8_t bits,
 
 /* ------------------------------------------------------------------------------------------------ policy */
 
+struct Binding {
+    PrincipalBound bound;
+    Arena arena;
+};
+
 static void bind_policies(Client *c) {
+    Binding *b = c->binding = mem_new(sizeof *b);
     const Principal *p = c->principal;
     const ConnectionFacts facts = { .client_id = c->client_id,
                                     .source_ip = c->source_ip,
@@ -63,16 +69,19 @@ static void bind_policies(Client *c) {
                                     .secure = c->conn->ssl ? S("true") : S("false") };
     const PolicyVar *vars;
     size_t n;
-    c->bound_arena.block_bytes = 512;
-    connection_vars(p, &facts, &c->bound_arena, &vars, &n);
-    principal_bind(p, vars, n, &c->bound_arena, &c->bound);
-    c->timed = moment_matters(c->bound.policies);
+    b->arena.block_bytes = 512;
+    connection_vars(p, &facts, &b->arena, &vars, &n);
+    principal_bind(p, vars, n, &b->arena, &b->bound);
+    c->timed = moment_matters(b->bound.policies);
     if (c->timed) atomic_store_explicit(&c->space->timed, true, memory_order_relaxed);
 }
 
 void client_unbind(Client *c) {
-    principal_unbind(&c->bound);
-    arena_free(&c->bound_arena);
+    if (!c->binding) return;
+    principal_unbind(&c->binding->bound);
+    arena_free(&c->binding->arena);
+    free(c->binding);
+    c->binding = NULL;
 }
 
 /* Source: AWS IoT developer guide, "Adding propagating attributes": only of clients that came with a certificate */
@@ -108,10 +117,10 @@ static PolicyDecision decide(Client *c, Str action, Str arn, const PolicyVar *ex
     enum { EXTRA_MAX = 4 };
     Moment moment;
     PolicyVar all[EXTRA_MAX + MOMENT_VARS];
-    if (!c->timed || n > EXTRA_MAX) return policy_decide(c->bound.policies, action, arn, extra, n, NULL, NULL);
+    if (!c->timed || n > EXTRA_MAX) return policy_decide(c->binding->bound.policies, action, arn, extra, n, NULL, NULL);
     if (n) memcpy(all, extra, n * sizeof *all);
     moment_vars(clock_ms(c->broker->o.clock), &moment, all + n);
-    return policy_decide(c->bound.policies, action, arn, all, n + MOMENT_VARS, NULL, NULL);
+    return policy_decide(c->binding->bound.policies, action, arn, all, n + MOMENT_VARS, NULL, NULL);
 }
 
 bool client_may(Client *c, const char *action, const char *kind, Str resource, const PolicyVar *extra, size_t n) {
@@ -123,7 +132,7 @@ bool client_may(Client *c, const char *action, const char *kind, Str resource, c
     if (head < 0 || (size_t)head + resource.len > sizeof text) return false;
     if (resource.len) memcpy(text + head, resource.ptr, resource.len);
     Str arn = { text, (size_t)head + resource.len };
-    if (!c->bound.policies) bind_policies(c);
+    if (!c->binding) bind_policies(c);
     bool ok = decide(c, str_c(action), arn, extra, n) == POLICY_ALLOWED;
     if (!ok) atomic_fetch_add_explicit(&c->broker->counters.denied, 1, memory_order_relaxed);
     return ok;
@@ -332,7 +341,7 @@ static void on_timer(Timer *t, Reactor *r) {
 Client *mqtt_attach(Broker *b, Conn *conn, const MqttLink *link) {
     Client *c = mem_new(sizeof *c);
     char address[INET6_ADDRSTRLEN];
-    c->arena.block_bytes = 112; /* the four strings as they mostly are, with the block's head and malloc's 144 */
+    c->arena.block_bytes = 64; /* the strings as they mostly are, with the block's head and malloc's 96 */
     c->broker = b;
     c->shard = shard_of(conn->reactor);
     c->conn = conn;

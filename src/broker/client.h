@@ -38,6 +38,8 @@ typedef struct {
     uint32_t expiry_s, delay_s;
 } Will;
 
+typedef struct Binding Binding; /* client.c */
+
 struct Client {
     Broker *broker;
     Shard *shard;
@@ -49,14 +51,14 @@ struct Client {
     MqttVersion version;
     bool websocket, clean;
     const Principal *principal;
-    PrincipalBound bound; /* all zeros: not since the last change, or not lately */
-    Arena bound_arena;
-    bool timed;                              /* its policies ask what time it is */
-    uint32_t bound_version;                  /* the space's policy_version when it was bound */
-    Client *next, *prev;                     /* of the shard */
+    Binding *binding;       /* its policies with its variables put in; NULL: not since the last change, or not lately */
+    bool timed;             /* its policies ask what time it is */
+    uint32_t bound_version; /* the space's policy_version when it was bound */
+    Client *next, *prev;    /* of the shard */
     Client *next_principal, *prev_principal; /* of the same principal on this shard */
     Str client_id, server_name;              /* in `arena` */
-    Str source_ip, session_uuid;
+    Str source_ip;
+    uint8_t session_id[UUID_RAW_BYTES];
     Arena arena; /* lives as long as the connection */
     MqttAuth *auth;
     int64_t renew_ms, end_ms; /* the reactor's clock; 0: never */

@@ -316,7 +316,7 @@ static bool admit(Client *c, const MqttConnect *in) {
         return refuse(c, LEAVE_AUTH_ERROR, MQTT_NOT_AUTHORIZED, "AUTHORIZATION_FAILURE");
     }
     keep_will(c, in);
-    c->session_uuid = rng_uuid(&c->shard->rng, &c->arena);
+    rng_fill(&c->shard->rng, c->session_id, sizeof c->session_id);
     c->state = CLIENT_CONNECTING;
     conn_pause(c->conn);
     Shard *to = choose(c);

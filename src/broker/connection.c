@@ -68,11 +68,12 @@ enum { REMEMBERED_MS = 30 * 60 * 1000 }; /* Source: developer guide, GetConnecti
 static void socket_facts(const Client *c, Arena *arena, BrokerConnection *out) {
     char text[INET6_ADDRSTRLEN];
     const Conn *conn = c->conn;
+    const struct sockaddr_in6 local = conn_local(conn);
     const PrincipalThing *thing = connection_thing(c->principal, c->client_id);
     if (thing) out->thing_name = str_dup(arena, thing->name);
     out->source_ip = str_dup(arena, c->source_ip);
     out->source_port = ntohs(conn->peer.sin6_port);
-    out->target_ip = str_dup(arena, conn_address(&conn->local, text));
+    out->target_ip = str_dup(arena, conn_address(&local, text));
     out->target_port = conn->local_port;
 }
 

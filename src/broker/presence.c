@@ -25,7 +25,7 @@ static bool begin(Event *e, Client *c, const char *type) {
 }
 
 static void end(Event *e, Client *c, const char *kind) {
-    json_add_str(e->doc, e->o, S("sessionIdentifier"), c->session_uuid);
+    json_add_str(e->doc, e->o, S("sessionIdentifier"), uuid_text(c->session_id, &e->arena));
     json_add_str(e->doc, e->o, S("principalIdentifier"), c->principal->id);
     Message m = { .space = c->space,
                   .topic = str_format(&e->arena, "$aws/events/%s/%.*s", kind, PS(c->client_id)),
@@ -56,7 +56,7 @@ void presence_disconnected(Client *c, LeaveReason why) {
 
 void presence_connect_failed(Client *c) {
     Event e;
-    c->session_uuid = rng_uuid(&c->shard->rng, &c->arena);
+    rng_fill(&c->shard->rng, c->session_id, sizeof c->session_id);
     if (!begin(&e, c, "connect_failed")) return;
     json_add_str(e.doc, e.o, S("connectFailureReason"), S("AUTHORIZATION_FAILED"));
     json_add_str(e.doc, e.o, S("ipAddress"), c->source_ip);

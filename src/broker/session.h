@@ -55,7 +55,6 @@ struct Session {
     uint64_t reading;   /* which page is on its way; 0: none */
     /* for GetConnection, and while away */
     Timer expiry;
-    Shard *expiry_shard;
     int64_t connected_ms, disconnected_ms;
     const char *disconnect_reason;
     uint16_t keepalive_s;

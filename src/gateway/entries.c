@@ -92,12 +92,13 @@ void entries_not_let_in(const Link *l, Str type, Str reason, Str details) {
     Str server_name = tls_server_name(l->conn);
     e.protocol = STR_NONE;
     e.account = link_account(l);
+    const struct sockaddr_in6 local = conn_local(l->conn);
     e.source_ip = conn_address(&l->conn->peer, source);
     e.reason = reason;
     e.details = details;
     if (l->fingerprint[0]) e.principal_id = str_c(l->fingerprint);
     e.more[e.more_n++] = (LogField){ .name = "authenticationType", .text = type };
-    e.more[e.more_n++] = (LogField){ .name = "targetIp", .text = conn_address(&l->conn->local, target) };
+    e.more[e.more_n++] = (LogField){ .name = "targetIp", .text = conn_address(&local, target) };
     e.more[e.more_n++] = (LogField){ .name = "targetPort", .number = l->conn->local_port };
     if (server_name.len) e.more[e.more_n++] = (LogField){ .name = "serverNameIndication", .text = server_name };
     const LogSubject subject = { .account = e.account, .principal_id = e.principal_id, .source_ip = e.source_ip };

@@ -47,7 +47,6 @@ static void read_plain(Conn *c) {
     } else {
         if (left) memcpy(room, c->left, left);
         turn_take(c->reactor, left + (size_t)n);
-        c->bytes_in += (size_t)n;
         feed(c, room, left + (size_t)n);
     }
 }
@@ -63,7 +62,6 @@ static void read_tls(Conn *c) {
     }
     r->tls.in = r->tls.in_buffer;
     r->tls.in_left = (size_t)n;
-    c->bytes_in += (size_t)n;
     if (c->handshaking) {
         Err e = tls_handshake(c);
         if (e == ERR_AGAIN) return;
@@ -128,9 +126,9 @@ static void watch(Conn *c) {
     if (c->watched == events) return;
     c->watched = (uint8_t)events;
     if (events)
-        uv_poll_start(c->poll, events, on_event);
+        uv_poll_start(&c->poll, events, on_event);
     else
-        uv_poll_stop(c->poll);
+        uv_poll_stop(&c->poll);
 }
 
 void conn_want_write(Conn *c, bool on) {
@@ -141,9 +139,8 @@ void conn_want_write(Conn *c, bool on) {
 
 static void attach(Conn *c, Reactor *r) {
     c->reactor = r;
-    c->poll = mem_new(sizeof *c->poll);
-    uv_poll_init(&r->loop, c->poll, c->fd);
-    c->poll->data = c;
+    uv_poll_init(&r->loop, &c->poll, c->fd);
+    c->poll.data = c;
     c->watched = 0;
     atomic_fetch_add_explicit(&r->conns, 1, memory_order_relaxed);
 }
@@ -159,9 +156,7 @@ Conn *conn_new(Reactor *r, int fd, SSL *ssl, const ConnHandler *handler, void *o
     c->out_bytes_max = SIZE_MAX;
     socklen_t n = sizeof c->peer;
     if (getpeername(fd, (struct sockaddr *)&c->peer, &n)) c->peer.sin6_family = AF_UNSPEC;
-    n = sizeof c->local;
-    if (getsockname(fd, (struct sockaddr *)&c->local, &n)) c->local.sin6_family = AF_UNSPEC;
-    c->local_port = ntohs(c->local.sin6_port); /* at the same place in both families */
+    c->local_port = ntohs(conn_local(c).sin6_port); /* at the same place in both families */
     if (ssl) tls_attach(c);
     attach(c, r);
     watch(c);
@@ -181,9 +176,7 @@ void conn_release(Conn *c) {
 }
 
 static void handle_gone(uv_handle_t *h) {
-    Conn *c = h->data;
-    free(h);
-    conn_release(c);
+    conn_release(h->data);
 }
 
 void conn_close(Conn *c, CloseReason why) {
@@ -193,7 +186,7 @@ void conn_close(Conn *c, CloseReason why) {
     timer_disarm(&c->timer);
     output_drop(c);
     if (c->ssl && why != CLOSE_LOST) tls_goodbye(c);
-    uv_close((uv_handle_t *)c->poll, handle_gone);
+    uv_close((uv_handle_t *)&c->poll, handle_gone);
     close(c->fd); /* after libuv let it go: another thread may be given its number at once */
     c->fd = -1;
     atomic_fetch_sub_explicit(&c->reactor->conns, 1, memory_order_relaxed);
@@ -260,7 +253,6 @@ static void arrive(Task *task, Reactor *r) {
 
 static void departed(uv_handle_t *h) {
     Move *m = h->data;
-    free(h);
     reactor_post(m->to, &m->task);
 }
 
@@ -268,11 +260,10 @@ void conn_move(Conn *c, Reactor *to, void (*arrived)(Conn *c, void *ctx), void *
     Move *m = mem_new(sizeof *m);
     *m = (Move){ .task.run = arrive, .conn = c, .to = to, .arrived = arrived, .ctx = ctx };
     timer_disarm(&c->timer);
-    uv_poll_stop(c->poll);
+    uv_poll_stop(&c->poll);
     atomic_fetch_sub_explicit(&c->reactor->conns, 1, memory_order_relaxed);
-    c->poll->data = m;
-    uv_close((uv_handle_t *)c->poll, departed);
-    c->poll = NULL;
+    c->poll.data = m;
+    uv_close((uv_handle_t *)&c->poll, departed);
 }
 
 Str conn_address(const struct sockaddr_in6 *a, char *buffer) {
@@ -287,6 +278,13 @@ Str conn_address(const struct sockaddr_in6 *a, char *buffer) {
     }
     if (!inet_ntop(family, ip, buffer, INET6_ADDRSTRLEN)) buffer[0] = 0;
     return str_c(buffer);
+}
+
+struct sockaddr_in6 conn_local(const Conn *c) {
+    struct sockaddr_in6 a = { 0 };
+    socklen_t n = sizeof a;
+    if (getsockname(c->fd, (struct sockaddr *)&a, &n)) a = (struct sockaddr_in6){ .sin6_family = AF_UNSPEC };
+    return a;
 }
 
 bool conn_is_loopback(const Conn *c) {

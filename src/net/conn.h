@@ -46,11 +46,16 @@ struct OutChunk {
     uint8_t data[OUT_CHUNK_BYTES];
 };
 
+typedef struct {
+    size_t at, len, cap;
+    uint8_t data[];
+} OutWait;
+
 struct Conn {
     Reactor *reactor;
     const ConnHandler *handler;
-    void *owner; /* the handler's */
-    uv_poll_t *poll;
+    void *owner;    /* the handler's */
+    uv_poll_t poll; /* its close callback gives back the first reference */
     SSL *ssl;
     int fd, refs;
     uint16_t local_port;
@@ -58,7 +63,7 @@ struct Conn {
     uint8_t watched;   /* the events that the poll is asked for */
     bool tell_drained; /* set by the handler, for once */
     CloseReason why;
-    struct sockaddr_in6 peer, local; /* IPv4 as mapped */
+    struct sockaddr_in6 peer; /* IPv4 as mapped */
     /* input that was not used yet */
     uint8_t *left;
     size_t left_len;
@@ -68,12 +73,10 @@ struct Conn {
     OutChunk *chunks;
     size_t out_len;
     /* output that the socket did not take */
-    uint8_t *wait;
-    size_t wait_at, wait_len, wait_cap;
+    OutWait *wait;        /* NULL: none */
     size_t out_bytes_max; /* more than this waiting closes it */
     Timer timer;          /* the handler's */
     void *timed;          /* what the timer is about, where that is not `owner` */
-    uint64_t bytes_in, bytes_out;
 };
 
 /* Takes the socket over. ssl: made by tls_accept, or NULL. */
@@ -90,7 +93,7 @@ void conn_cut(Conn *c);
 uint8_t *conn_room(Conn *c, size_t len);
 /* Output that is not yet with the kernel. */
 static inline size_t conn_waiting(const Conn *c) {
-    return c->out_len + c->wait_len;
+    return c->out_len + (c->wait ? c->wait->len : 0);
 }
 
 void conn_pause(Conn *c);  /* stops input */
@@ -107,6 +110,7 @@ void conn_move(Conn *c, Reactor *to, void (*arrived)(Conn *c, void *ctx), void *
 /* Shape: "203.0.113.7" or "2001:db8::1"; buffer of INET6_ADDRSTRLEN */
 Str conn_address(const struct sockaddr_in6 *a, char *buffer);
 bool conn_is_loopback(const Conn *c);
+struct sockaddr_in6 conn_local(const Conn *c); /* the address that the peer called */
 
 void conn_flush_list(Conn *list); /* the reactor's */
 void conn_pools_free(Reactor *r); /* the reactor's */

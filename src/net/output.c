@@ -121,29 +121,34 @@ void conn_pools_free(Reactor *r) {
 }
 
 /* Keeps bytes for when the socket takes more. */
+enum { WAIT_BYTES_FIRST = 4096 - 64 };
+
 static void wait_add(Conn *c, const uint8_t *bytes, size_t len) {
-    if (c->wait_at && c->wait_at + c->wait_len + len > c->wait_cap) {
-        memmove(c->wait, c->wait + c->wait_at, c->wait_len);
-        c->wait_at = 0;
+    OutWait *w = c->wait;
+    if (w && w->at && w->at + w->len + len > w->cap) {
+        memmove(w->data, w->data + w->at, w->len);
+        w->at = 0;
     }
-    if (c->wait_len + len > c->wait_cap) {
-        while (c->wait_len + len > c->wait_cap) c->wait_cap = c->wait_cap ? c->wait_cap * 2 : 4096;
-        c->wait = mem_grow(c->wait, c->wait_cap);
+    size_t need = (w ? w->len : 0) + len, cap = w ? w->cap : WAIT_BYTES_FIRST;
+    if (!w || need > cap) {
+        while (cap < need) cap *= 2;
+        OutWait *bigger = mem_grow(w, sizeof *w + cap);
+        if (!w) *bigger = (OutWait){ 0 };
+        bigger->cap = cap;
+        c->wait = w = bigger;
     }
-    memcpy(c->wait + c->wait_at + c->wait_len, bytes, len);
-    c->wait_len += len;
+    memcpy(w->data + w->at + w->len, bytes, len);
+    w->len += len;
 }
 
 static void wait_free(Conn *c) {
     free(c->wait);
     c->wait = NULL;
-    c->wait_at = c->wait_len = c->wait_cap = 0;
 }
 
 /* What send did: bytes taken, 0 for "later", or -1 when the connection is lost (and closed). */
 static ssize_t sent(Conn *c, ssize_t n) {
     if (n >= 0) {
-        c->bytes_out += (size_t)n;
         return n;
     }
     if (errno == EAGAIN || errno == EINTR) return 0;
@@ -153,12 +158,12 @@ static ssize_t sent(Conn *c, ssize_t n) {
 
 void output_send(Conn *c, const uint8_t *bytes, size_t len) {
     ssize_t n = 0;
-    if (c->wait_len == 0) n = sent(c, send(c->fd, bytes, len, MSG_NOSIGNAL));
+    if (!c->wait) n = sent(c, send(c->fd, bytes, len, MSG_NOSIGNAL));
     if (n >= 0 && (size_t)n < len) wait_add(c, bytes + n, len - (size_t)n);
 }
 
 static void send_many(Conn *c) {
-    bool blocked = c->wait_len > 0;
+    bool blocked = c->wait != NULL;
     for (OutNode *node = c->out; node && !c->closed; node = node->next) {
         ssize_t n = 0;
         if (!blocked) {
@@ -192,11 +197,11 @@ static void flush(Conn *c) {
         if (c->closed) return;
         output_drop(c);
     }
-    if (c->wait_len > c->out_bytes_max) {
+    if (c->wait && c->wait->len > c->out_bytes_max) {
         conn_close(c, CLOSE_SLOW_READER);
         return;
     }
-    if (c->wait_len) {
+    if (c->wait) {
         conn_want_write(c, true);
     } else if (c->finishing && !c->lingering) {
         conn_close(c, CLOSE_BY_SERVER);
@@ -216,11 +221,11 @@ void conn_flush_list(Conn *list) {
 }
 
 void output_continue(Conn *c) {
-    while (c->wait_len) {
-        ssize_t n = sent(c, send(c->fd, c->wait + c->wait_at, c->wait_len, MSG_NOSIGNAL));
+    for (OutWait *w = c->wait; w && w->len;) {
+        ssize_t n = sent(c, send(c->fd, w->data + w->at, w->len, MSG_NOSIGNAL));
         if (n <= 0) return;
-        c->wait_at += (size_t)n;
-        c->wait_len -= (size_t)n;
+        w->at += (size_t)n;
+        w->len -= (size_t)n;
     }
     wait_free(c);
     c->want_write = false;

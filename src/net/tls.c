@@ -95,10 +95,10 @@ static void send_records(Conn *c) {
     r->tls.out_len = 0;
     if (len == 0) return;
     if (c->closed) {
-        if (c->wait_len == 0 && send(c->fd, r->tls.out, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return;
+        if (!c->wait && send(c->fd, r->tls.out, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return;
     } else {
         output_send(c, r->tls.out, len);
-        if (!c->closed && c->wait_len) conn_want_write(c, true);
+        if (!c->closed && c->wait) conn_want_write(c, true);
     }
 }
 
