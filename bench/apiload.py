@@ -1,5 +1,6 @@
 """Loads of the API: files of signed requests, made before, that httpload sends over 64 kept connections."""
 import json
+import os
 import subprocess
 import time
 import types
@@ -11,6 +12,7 @@ HTTPLOAD, MQLOAD = BUILD / "bench/httpload", BUILD / "bench/mqload"
 THINGS, RESTART_THINGS, RESTART_SESSIONS = 1000, 1_000_000, 100_000
 SESSIONS_AT_ONCE = 10_000
 LOAD_TIMEOUT_S = 120
+RESTART_TIMEOUT_S = 900
 PEER_KEY = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 
 
@@ -38,16 +40,16 @@ class ApiLoad:
         write_requests(path, made)
         return path
 
-    def send(self, system, what, once):
+    def send(self, system, what, once, timeout_s=LOAD_TIMEOUT_S):
         command = [HTTPLOAD, "--port", system.port, "--requests", self.requests(system, what), "--pid", system.process.pid]
         command += ["--once"] if once else ["--seconds", self.seconds]
         if isinstance(system, Starling):
             command += ["--cafile", system.data / "ca.pem"]
         command += ["--connections", system.connections]
         try:
-            done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=LOAD_TIMEOUT_S)
+            done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=timeout_s)
         except subprocess.TimeoutExpired:
-            return {"failed": f"{what} was not done in {LOAD_TIMEOUT_S} s"}
+            return {"failed": f"{what} was not done in {timeout_s} s"}
         if not done.stdout.strip():
             return {"failed": done.stderr.strip()[:200]}
         return {**json.loads(done.stdout), **({"failed": done.stderr.strip()[:200]} if done.returncode else {})}
@@ -76,16 +78,24 @@ class ApiLoad:
                 return int(line.split()[1])
         return 0
 
+    @staticmethod
+    def cpu_ms(system):
+        fields = open(f"/proc/{system.process.pid}/stat").read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) * 1e3 / os.sysconf("SC_CLK_TCK")
+
     def fresh(self, system, row):
         """Of the second start: the first makes keys."""
         system.stop()
         system.start(row)
-        return {"start_ms": system.started_s * 1e3, "rss_mb": self.rss_kb(system) / 1024}
+        return {"start_ms": system.started_s * 1e3, "start_cpu_ms": self.cpu_ms(system), "rss_mb": self.rss_kb(system) / 1024}
 
     def restart(self, system, row):
         system.renew()
         system.start(types.SimpleNamespace(kind="api", tls=True))
-        self.send(system, f"create-{RESTART_THINGS}", True)
+        done = self.send(system, f"create-{RESTART_THINGS}", True, RESTART_TIMEOUT_S)
+        if "failed" in done:
+            system.stop()
+            return done
         system.stop()
         system.start(row)
         for at in range(0, RESTART_SESSIONS, SESSIONS_AT_ONCE):

@@ -103,6 +103,7 @@ API = (
     Row("thing-create", "10,000 times CreateThing", "s", "seconds", ("create-10000",), (Target(0.5),), kind="api"),
     Row("thing-create-cpu", "CreateThing, CPU of one", "ms", "server_cpu_ms", ("create-10000",), kind="api"),
     Row("start", "from start to ready, empty", "ms", "start_ms", ("nothing",), (Target(50),), kind="api"),
+    Row("start-cpu", "its CPU", "ms", "start_cpu_ms", ("nothing",), kind="api"),
     Row("resident", "resident memory then", "MB", "rss_mb", ("nothing",), (Target(30),), kind="api"),
 )
 

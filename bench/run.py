@@ -95,7 +95,7 @@ class Run:
                         continue
                     if row.work == "api" and system.name != STARLING and turn >= PEER_ROUNDS_OF_API:
                         continue
-                    if row.work == "restart" and turn > 0:
+                    if (row.work == "restart" and turn > 0) or row.name in self.options.without:
                         continue
                     seen.add(key)
                     progress(f"round {turn + 1} of {self.options.rounds}: {row.name} on {system.name}")
@@ -236,6 +236,7 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help="rows: " + ", ".join(names))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3, help="of each measured span")
+    parser.add_argument("--without", nargs="*", default=[], metavar="NAME", help="not these rows, which then stay empty")
     options = parser.parse_args()
     tables = [(title, tuple(r for r in rows if not options.names or any(r.name.startswith(n) for n in options.names)),
                kinds) for title, rows, kinds in TABLES]
