@@ -157,6 +157,12 @@ SEEDS = {
     "encode": [b"\0a%2Fb+c", b"\0YWJj", b"\0-_-_", b"\0616263", b"\0-9223372036854775808"],
     "resource": [b"\1arn:aws:iot:r:1:billinggroup/b", b"\1arn:aws:iot:r:1:certificateprovider:p", b"\0site=pier%204&empty=&x",
                  b"\0aws:x=1&a=1&a=2"],
+    "aws": [
+        b'\0{"__type":"com.amazonaws.x#ThrottlingException:http://x","message":"slow"}',
+        b"\0<ErrorResponse><Error><Code>Throttling</Code><Message>a &lt;b&gt;</Message></Error></ErrorResponse>",
+        b"\1sqs=http://localhost:1/x, s3=https://[::1]:443",
+        b'\2{"s":{"S":"x"},"n":{"N":"-1.5e-7"},"l":{"L":[{"M":{"b":{"BOOL":true}}}]},"z":{"NULL":true},"ns":{"NS":["1"]}}',
+        b"\3a/../b//c%/./d", b"\4[default]\naws_access_key_id = A\naws_secret_access_key=B\n"],
     "timestamp": [b"2026-01-02T03:04:05.678+01:00", b"Fri, 02 Jan 2026 03:04:05 GMT", b"1767323045.678"],
 }
 
