@@ -34,54 +34,62 @@ static Str code_point(Str s, size_t index) {
     return str_sub(s, i, end);
 }
 
-ExprValue expr_get(ExprRun *run, const ExprValue *collection, const ExprValue *key) {
-    if (collection->type == EXPR_OBJECT) {
-        if (key->type != EXPR_STRING)
-            return expr_because(run, "the key of an object is a String, got %.*s", PS(expr_shown(run, key)));
-        expr_steps(run, expr_count(collection) / 16);
-        ExprValue v = expr_member(collection, key->s, run->whole_is_int);
-        if (v.type == EXPR_UNDEFINED) return expr_because(run, "there is no member '%.*s'", PS(key->s));
-        return v;
-    }
-    if (collection->type != EXPR_ARRAY && collection->type != EXPR_STRING)
-        return expr_because(run, "%.*s has no members", PS(expr_shown(run, collection)));
+static void get_by_index(ExprRun *run, const ExprValue *collection, const ExprValue *key, ExprValue *out) {
     ExprValue index = expr_convert(run, key, EXPR_TO_INT);
-    if (index.type != EXPR_INT) return expr_because(run, "%.*s is no index", PS(expr_shown(run, key)));
-    ExprValue v = expr_undefined();
+    if (index.type != EXPR_INT) {
+        *out = expr_because(run, "%.*s is no index", PS(expr_shown(run, key)));
+        return;
+    }
+    out->type = EXPR_UNDEFINED;
     if (index.i >= 0 && index.i <= UINT32_MAX) {
         if (collection->type == EXPR_ARRAY) {
             expr_steps(run, collection->built ? 0 : (size_t)index.i / 16);
-            v = expr_item(collection, (size_t)index.i, run->whole_is_int);
+            expr_item(collection, (size_t)index.i, run->whole_is_int, out);
         } else {
             Str c = code_point(collection->s, (size_t)index.i);
-            if (c.ptr) v = expr_string(c);
+            if (c.ptr) *out = expr_string(c);
         }
     }
-    if (v.type == EXPR_UNDEFINED) return expr_because(run, "there is no item at %lld", (long long)index.i);
-    return v;
+    if (out->type == EXPR_UNDEFINED) *out = expr_because(run, "there is no item at %lld", (long long)index.i);
+}
+
+void expr_get(ExprRun *run, const ExprValue *collection, const ExprValue *key, ExprValue *out) {
+    if (collection->type == EXPR_OBJECT && key->type == EXPR_STRING) {
+        expr_steps(run, expr_count(collection) / 16);
+        expr_member(collection, key->s, run->whole_is_int, out);
+        if (out->type == EXPR_UNDEFINED) *out = expr_because(run, "there is no member '%.*s'", PS(key->s));
+    } else if (collection->type == EXPR_OBJECT) {
+        *out = expr_because(run, "the key of an object is a String, got %.*s", PS(expr_shown(run, key)));
+    } else if (collection->type == EXPR_ARRAY || collection->type == EXPR_STRING) {
+        get_by_index(run, collection, key, out);
+    } else {
+        *out = expr_because(run, "%.*s has no members", PS(expr_shown(run, collection)));
+    }
 }
 
 void expr_eval_path(ExprRun *run, const ExprNode *node, ExprValue *out) {
-    ExprValue at, key;
-    expr_eval(run, node->kids[0], &at);
-    for (uint32_t i = 1; i < node->n && at.type != EXPR_UNDEFINED; i++) {
+    ExprValue values[2], key;
+    ExprValue *at = &values[0], *next = &values[1];
+    expr_eval(run, node->kids[0], at);
+    for (uint32_t i = 1; i < node->n && at->type != EXPR_UNDEFINED; i++) {
         const ExprNode *step = node->kids[i];
-        if (step->eval == expr_eval_constant) {
-            key = step->value;
-            if (key.type == EXPR_STRING && at.type != EXPR_OBJECT) {
-                at = expr_because(run, "%.*s has no member '%.*s'", PS(expr_shown(run, &at)), PS(key.s));
-                break;
-            }
-        } else {
+        const ExprValue *name = &step->value;
+        if (i + 1 == node->n) next = out;
+        if (step->eval != expr_eval_constant) {
             expr_eval(run, step, &key);
-            if (key.type == EXPR_UNDEFINED) {
-                at = key;
-                break;
-            }
+            name = &key;
         }
-        at = expr_get(run, &at, &key);
+        if (name->type == EXPR_UNDEFINED)
+            next->type = EXPR_UNDEFINED;
+        else if (name == &step->value && name->type == EXPR_STRING && at->type != EXPR_OBJECT)
+            *next = expr_because(run, "%.*s has no member '%.*s'", PS(expr_shown(run, at)), PS(name->s));
+        else
+            expr_get(run, at, name, next);
+        ExprValue *before = at;
+        at = next;
+        next = before;
     }
-    *out = at;
+    if (at != out) *out = *at;
 }
 
 void expr_eval_array(ExprRun *run, const ExprNode *node, ExprValue *out) {
@@ -131,26 +139,33 @@ static ExprValue whole(ExprRun *run, const ExprValue *v, DecimalRounding how, bo
     return (ExprValue){ .type = EXPR_INT, .i = i };
 }
 
-/* The argument as the letter asks for it; not of that type when it cannot be. */
-static ExprValue take(ExprRun *run, char letter, const ExprValue *v, bool *good) {
-    ExprValue out = *v;
+/* Makes of the argument what the letter asks for; false, and it is as it was, when that cannot be. */
+static bool take(ExprRun *run, char letter, ExprValue *v) {
+    ExprValue out;
     ExprType type = EXPR_INT;
     switch (letter) {
     case 's':
+        if (v->type == EXPR_STRING) return true;
         out = expr_convert(run, v, EXPR_TO_STRING);
         type = EXPR_STRING;
         break;
     case 'n':
+        if (expr_is_number(v)) return true;
         out = expr_convert(run, v, EXPR_TO_DECIMAL);
-        *good = expr_is_number(&out);
-        return out;
-    case 'i': out = whole(run, v, ROUND_DOWN, false); break;
-    case 't': out = whole(run, v, ROUND_TRUNCATE, true); break;
-    case 'r': out = expr_convert(run, v, EXPR_TO_INT); break;
-    default: *good = letter == 'b' || v->type != EXPR_BYTES; return out;
+        if (!expr_is_number(&out)) return false;
+        *v = out;
+        return true;
+    case 'v': return v->type != EXPR_BYTES;
+    case 'b': return true;
+    default:
+        if (v->type == EXPR_INT) return true;
+        out = letter == 'r'   ? expr_convert(run, v, EXPR_TO_INT)
+              : letter == 't' ? whole(run, v, ROUND_TRUNCATE, true)
+                              : whole(run, v, ROUND_DOWN, false);
     }
-    *good = out.type == type;
-    return out;
+    if (out.type != type) return false;
+    *v = out;
+    return true;
 }
 
 static const char *letter_name(char letter) {
@@ -177,16 +192,13 @@ void expr_eval_call(ExprRun *run, const ExprNode *node, ExprValue *out) {
     }
     const char *letter = fn->takes;
     for (uint32_t i = 0; i < node->n; i++) {
-        ExprValue v;
         if (fn->quiet && run->notes) run->notes->hidden++;
-        expr_eval(run, node->kids[i], &v);
+        expr_eval(run, node->kids[i], &args[i]);
         if (fn->quiet && run->notes) run->notes->hidden--;
-        bool good = true;
-        args[i] = *letter ? take(run, *letter, &v, &good) : v;
-        if (!good) {
-            if (v.type != EXPR_UNDEFINED || *letter == 'v')
+        if (*letter && !take(run, *letter, &args[i])) {
+            if (args[i].type != EXPR_UNDEFINED)
                 *out = expr_because(run, "argument %u of %.*s must be %s, got %.*s", i + 1, PS(fn->name),
-                                    letter_name(*letter), PS(expr_shown(run, &v)));
+                                    letter_name(*letter), PS(expr_shown(run, &args[i])));
             return;
         }
         if (*letter && letter[1]) letter++;
@@ -204,15 +216,19 @@ void expr_eval_prefix(ExprRun *run, const ExprNode *node, ExprValue *out) {
 }
 
 void expr_eval_chain(ExprRun *run, const ExprNode *node, ExprValue *out) {
-    ExprValue left, right, result;
-    expr_eval(run, node->kids[0], &left);
+    ExprValue values[2], right;
+    ExprValue *left = &values[0], *result = &values[1];
+    expr_eval(run, node->kids[0], left);
     for (uint32_t i = 1; i < node->n; i++) {
         const ExprOperator *op = node->chain[i - 1];
-        if (op->lazy_on_false && node->kids[i]->reach && left.type == EXPR_BOOLEAN && !left.boolean) continue;
+        if (op->lazy_on_false && node->kids[i]->reach && left->type == EXPR_BOOLEAN && !left->boolean) continue;
         expr_eval(run, node->kids[i], &right);
-        result = expr_undefined();
-        op->apply(run, op, &left, &right, &result);
+        if (i + 1 == node->n) result = out;
+        result->type = EXPR_UNDEFINED;
+        op->apply(run, op, left, &right, result);
+        ExprValue *before = left;
         left = result;
+        result = before;
     }
-    *out = left;
+    if (left != out) *out = *left;
 }

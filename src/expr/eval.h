@@ -14,4 +14,4 @@ void expr_eval_prefix(ExprRun *run, const ExprNode *node, ExprValue *out);
 void expr_eval_chain(ExprRun *run, const ExprNode *node, ExprValue *out);
 
 /* What get(collection, key) gives, and so does a path. */
-ExprValue expr_get(ExprRun *run, const ExprValue *collection, const ExprValue *key);
+void expr_get(ExprRun *run, const ExprValue *collection, const ExprValue *key, ExprValue *out);

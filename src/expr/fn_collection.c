@@ -3,7 +3,7 @@
 
 static void call_get(ExprRun *run, const ExprNode *node, const ExprValue *args, size_t n, ExprValue *out) {
     (void)node, (void)n;
-    if (args[0].type != EXPR_UNDEFINED && args[1].type != EXPR_UNDEFINED) *out = expr_get(run, &args[0], &args[1]);
+    if (args[0].type != EXPR_UNDEFINED && args[1].type != EXPR_UNDEFINED) expr_get(run, &args[0], &args[1], out);
 }
 
 static void call_is_null(ExprRun *run, const ExprNode *node, const ExprValue *args, size_t n, ExprValue *out) {

@@ -49,12 +49,20 @@ void expr_apply_unequal(ExprRun *run, const ExprOperator *op, const ExprValue *a
     *out = either_undefined(a, b) ? refused(run, op, a, b) : expr_boolean(!expr_equal(run, a, b));
 }
 
+/* The number that an operand is, or reads as; NULL: none. */
+static const ExprValue *number(ExprRun *run, const ExprValue *v, ExprValue *room) {
+    if (expr_is_number(v)) return v;
+    if (v->type != EXPR_STRING) return NULL;
+    *room = expr_convert(run, v, EXPR_TO_DECIMAL);
+    return expr_is_number(room) ? room : NULL;
+}
+
 /* -1, 0, 1; or 2 where the operands have no order: only numbers and Strings that read as such have one. */
 static int order(ExprRun *run, const ExprValue *a, const ExprValue *b) {
     if (a->type == EXPR_INT && b->type == EXPR_INT) return a->i < b->i ? -1 : a->i > b->i;
-    ExprValue x = expr_convert(run, a, EXPR_TO_DECIMAL), y = expr_convert(run, b, EXPR_TO_DECIMAL);
-    if (!expr_is_number(&x) || !expr_is_number(&y)) return 2;
-    return decimal_cmp(expr_as_decimal(&x), expr_as_decimal(&y));
+    ExprValue rooms[2];
+    const ExprValue *x = number(run, a, &rooms[0]), *y = number(run, b, &rooms[1]);
+    return x && y ? decimal_cmp(expr_as_decimal(x), expr_as_decimal(y)) : 2;
 }
 
 void expr_apply_less(ExprRun *run, const ExprOperator *op, const ExprValue *a, const ExprValue *b, ExprValue *out) {

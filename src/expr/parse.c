@@ -246,7 +246,8 @@ static const ExprNode *parse_case(ExprParser *p) {
 static const ExprNode *parse_number(ExprParser *p) {
     ExprToken t = p->token;
     expr_advance(p);
-    ExprValue v = expr_number(t.text, p->whole_is_int);
+    ExprValue v = { .type = EXPR_UNDEFINED };
+    expr_number(t.text, p->whole_is_int, &v);
     if (v.type == EXPR_UNDEFINED)
         return expr_refuse(p, &t, ERR_INVALID, "a number between 1E-999 and 9.99E999", "%.*s is out of range",
                            PS(t.text));

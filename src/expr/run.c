@@ -91,7 +91,8 @@ static bool arrays_equal(ExprRun *run, const ExprValue *a, const ExprValue *b, i
 static bool objects_equal(ExprRun *run, const ExprValue *a, const ExprValue *b, int depth) {
     for (ExprEach x = expr_each(a, run->whole_is_int); expr_next(&x);) {
         if (!expr_steps(run, 1 + expr_count(b) / 16)) return false;
-        ExprValue other = expr_member(b, x.key, run->whole_is_int);
+        ExprValue other;
+        expr_member(b, x.key, run->whole_is_int, &other);
         if (!equal_at(run, &x.value, &other, depth)) return false;
     }
     return true;

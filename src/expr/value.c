@@ -1,7 +1,6 @@
 #include "expr/value.h"
 
-ExprValue expr_int(ExprInt i) {
-    if (expr_int_fits(i)) return (ExprValue){ .type = EXPR_INT, .i = i };
+ExprValue expr_int_rounded(ExprInt i) {
     Decimal d;
     if (!decimal_from_parts((DecimalParts){ .negative = i < 0, .digits = i < 0 ? -(ExprUInt)i : (ExprUInt)i }, &d))
         return expr_undefined();
@@ -14,48 +13,80 @@ ExprValue expr_decimal(Decimal d, bool whole_is_int) {
     return (ExprValue){ .type = EXPR_DECIMAL, .d = d };
 }
 
-ExprValue expr_number(Str t, bool whole_is_int) {
+void expr_number(Str t, bool whole_is_int, ExprValue *out) {
     size_t start = t.len && t.ptr[0] == '-', i = start;
-    ExprInt v = 0;
-    if (t.len <= DECIMAL_DIGITS)
-        for (; i < t.len && t.ptr[i] >= '0' && t.ptr[i] <= '9'; i++) v = v * 10 + (t.ptr[i] - '0');
-    if (i == t.len && i > start) return (ExprValue){ .type = EXPR_INT, .i = start ? -v : v };
-    Decimal d;
-    if (!decimal_parse(t, &d)) return expr_undefined();
-    bool whole = true; /* as it is written: a whole number of too many digits, where no whole_is_int makes it one */
-    for (i = start; i < t.len && whole; i++) whole = t.ptr[i] >= '0' && t.ptr[i] <= '9';
-    return expr_decimal(d, whole_is_int || whole);
+    uint64_t v = 0;
+    for (; i < t.len && t.ptr[i] >= '0' && t.ptr[i] <= '9' && i < start + 18; i++) v = v * 10 + (t.ptr[i] - '0');
+    if (i == t.len && i > start) {
+        out->type = EXPR_INT;
+        out->i = start ? -(ExprInt)v : (ExprInt)v;
+        return;
+    }
+    if (!decimal_parse(t, &out->d)) {
+        out->type = EXPR_UNDEFINED;
+        return;
+    }
+    while (i < t.len && t.ptr[i] >= '0' && t.ptr[i] <= '9') i++;
+    ExprInt whole; /* written as a whole number, it is one where it fits */
+    bool is_whole = (whole_is_int || i == t.len) && decimal_to_int(out->d, &whole);
+    out->type = is_whole ? EXPR_INT : EXPR_DECIMAL;
+    if (is_whole) out->i = whole;
 }
 
-ExprValue expr_from_json(yyjson_val *v, bool whole_is_int) {
+void expr_from_json(yyjson_val *v, bool whole_is_int, ExprValue *out) {
     switch (yyjson_get_type(v)) {
-    case YYJSON_TYPE_RAW: return expr_number(json_str(v), whole_is_int);
-    case YYJSON_TYPE_STR: return expr_string(json_str(v));
-    case YYJSON_TYPE_BOOL: return expr_boolean(yyjson_get_bool(v));
-    case YYJSON_TYPE_NULL: return expr_null();
-    case YYJSON_TYPE_ARR: return (ExprValue){ .type = EXPR_ARRAY, .json = v };
-    case YYJSON_TYPE_OBJ: return (ExprValue){ .type = EXPR_OBJECT, .json = v };
-    default: return expr_undefined();
+    case YYJSON_TYPE_RAW: expr_number(json_str(v), whole_is_int, out); return;
+    case YYJSON_TYPE_STR:
+        out->type = EXPR_STRING;
+        out->s = json_str(v);
+        return;
+    case YYJSON_TYPE_BOOL:
+        out->type = EXPR_BOOLEAN;
+        out->boolean = yyjson_get_bool(v);
+        return;
+    case YYJSON_TYPE_NULL: out->type = EXPR_NULL; return;
+    case YYJSON_TYPE_ARR:
+    case YYJSON_TYPE_OBJ:
+        out->type = yyjson_is_arr(v) ? EXPR_ARRAY : EXPR_OBJECT;
+        out->built = false;
+        out->json = v;
+        return;
+    default: out->type = EXPR_UNDEFINED;
     }
 }
 
-ExprValue expr_item(const ExprValue *v, size_t i, bool whole_is_int) {
-    if (v->type != EXPR_ARRAY || i >= expr_count(v)) return expr_undefined();
-    return v->built ? v->items[i] : expr_from_json(yyjson_arr_get(v->json, i), whole_is_int);
+void expr_item(const ExprValue *v, size_t i, bool whole_is_int, ExprValue *out) {
+    if (v->type != EXPR_ARRAY || i >= expr_count(v))
+        out->type = EXPR_UNDEFINED;
+    else if (v->built)
+        *out = v->items[i];
+    else
+        expr_from_json(yyjson_arr_get(v->json, i), whole_is_int, out);
 }
 
-ExprValue expr_member(const ExprValue *v, Str key, bool whole_is_int) {
-    if (v->type != EXPR_OBJECT) return expr_undefined();
-    if (v->built) {
-        for (size_t i = v->n; i-- > 0;)
-            if (str_eq(v->members[i].key, key)) return v->members[i].value;
-        return expr_undefined();
-    }
-    yyjson_val *found = NULL, *at = unsafe_yyjson_get_first(v->json);
-    for (size_t n = unsafe_yyjson_get_len(v->json); n > 0; n--, at = unsafe_yyjson_get_next(at + 1))
+yyjson_val *expr_find(yyjson_val *object, Str key) {
+    yyjson_val *found = NULL, *at = unsafe_yyjson_get_first(object);
+    for (size_t n = unsafe_yyjson_get_len(object); n > 0; n--, at = unsafe_yyjson_get_next(at + 1))
         if (unsafe_yyjson_get_len(at) == key.len && memcmp(unsafe_yyjson_get_str(at), key.ptr, key.len) == 0)
             found = at + 1;
-    return found ? expr_from_json(found, whole_is_int) : expr_undefined();
+    return found;
+}
+
+void expr_member(const ExprValue *v, Str key, bool whole_is_int, ExprValue *out) {
+    if (v->type == EXPR_OBJECT && v->built) {
+        for (size_t i = v->n; i-- > 0;) {
+            if (!str_eq(v->members[i].key, key)) continue;
+            *out = v->members[i].value;
+            return;
+        }
+    } else if (v->type == EXPR_OBJECT) {
+        yyjson_val *found = expr_find(v->json, key);
+        if (found) {
+            expr_from_json(found, whole_is_int, out);
+            return;
+        }
+    }
+    out->type = EXPR_UNDEFINED;
 }
 
 size_t expr_count(const ExprValue *v) {
@@ -78,7 +109,7 @@ bool expr_next(ExprEach *e) {
     } else {
         yyjson_val *value = e->at + object;
         e->key = object ? json_str(e->at) : STR_NONE;
-        e->value = expr_from_json(value, e->whole_is_int);
+        expr_from_json(value, e->whole_is_int, &e->value);
         e->at = unsafe_yyjson_get_next(value);
     }
     e->i++;

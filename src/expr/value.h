@@ -1,5 +1,6 @@
 /* Values of the expression languages. One borrows from the JSON document that it was read from, or is made in a run's
- * arena; it is never changed once it is there. */
+ * arena; it is never changed once it is there. Functions of the hot path write it where it is to be: to copy one that
+ * has just been written in parts stalls the processor. */
 #pragma once
 
 #include "base/json.h"
@@ -60,12 +61,15 @@ static inline ExprValue expr_members(ExprMember *members, size_t n) {
     return (ExprValue){ .type = EXPR_OBJECT, .built = true, .n = (uint32_t)n, .members = members };
 }
 /* Beyond 34 digits a whole number becomes a rounded decimal. */
-ExprValue expr_int(ExprInt i);
+ExprValue expr_int_rounded(ExprInt i);
+static inline ExprValue expr_int(ExprInt i) {
+    return expr_int_fits(i) ? (ExprValue){ .type = EXPR_INT, .i = i } : expr_int_rounded(i);
+}
 /* whole_is_int: 10.0 becomes the Int 10, as the SQL has it since 2016. */
 ExprValue expr_decimal(Decimal d, bool whole_is_int);
 /* A number as JSON and the languages write it; Undefined where it is out of range. */
-ExprValue expr_number(Str text, bool whole_is_int);
-ExprValue expr_from_json(yyjson_val *v, bool whole_is_int);
+void expr_number(Str text, bool whole_is_int, ExprValue *out);
+void expr_from_json(yyjson_val *v, bool whole_is_int, ExprValue *out);
 
 static inline bool expr_is_number(const ExprValue *v) {
     return v->type == EXPR_INT || v->type == EXPR_DECIMAL;
@@ -76,9 +80,10 @@ static inline Decimal expr_as_decimal(const ExprValue *v) {
 }
 
 /* Undefined where v is no array, or has no such item. */
-ExprValue expr_item(const ExprValue *v, size_t i, bool whole_is_int);
+void expr_item(const ExprValue *v, size_t i, bool whole_is_int, ExprValue *out);
 /* Undefined where v is no object, or has no such member. The last of several with the same key counts. */
-ExprValue expr_member(const ExprValue *v, Str key, bool whole_is_int);
+void expr_member(const ExprValue *v, Str key, bool whole_is_int, ExprValue *out);
+yyjson_val *expr_find(yyjson_val *object, Str key); /* the same of a borrowed object; NULL: none */
 /* Items or members; 0 for anything else. */
 size_t expr_count(const ExprValue *v);
 

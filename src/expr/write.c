@@ -73,7 +73,8 @@ static void write_number(Writer *w, const ExprValue *v) {
 
 static void write_raw_number(ExprRun *run, Writer *w, Str text) {
     if (!as_written(text, run->whole_is_int)) {
-        ExprValue v = expr_number(text, run->whole_is_int);
+        ExprValue v;
+        expr_number(text, run->whole_is_int, &v);
         if (v.type != EXPR_UNDEFINED) {
             write_number(w, &v);
             return;

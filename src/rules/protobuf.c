@@ -356,12 +356,13 @@ static ExprValue map_value(Decoder *d, const Slot *slot) {
     ExprMember *members = expr_make_members(d->run, slot->n);
     if (!members) return expr_undefined();
     for (size_t i = 0; i < slot->n; i++) {
-        ExprValue key = expr_member(&slot->items[i], S("key"), false);
+        ExprValue key;
+        expr_member(&slot->items[i], S("key"), false, &key);
         members[i].key = S("");
         if (key.type == EXPR_STRING) members[i].key = key.s;
         if (key.type == EXPR_BOOLEAN) members[i].key = key.boolean ? S("true") : S("false");
         if (key.type == EXPR_INT) members[i].key = int_text(d, key.i).s;
-        members[i].value = expr_member(&slot->items[i], S("value"), false);
+        expr_member(&slot->items[i], S("value"), false, &members[i].value);
         if (members[i].value.type == EXPR_UNDEFINED) members[i].value = expr_null(); /* a default that is left out */
     }
     return expr_members(members, slot->n);

@@ -46,8 +46,10 @@ static Str as_text(ExprRun *run, Str bytes) {
 static void set_decoded(ExprRun *run, Str bytes, ExprValue *out) {
     yyjson_val *json;
     if (!expr_make(run, bytes.len * 2)) return; /* counts it */
-    *out = json_read(run->arena, bytes, true, &json, NULL) == OK ? expr_from_json(json, run->whole_is_int)
-                                                                 : expr_string(as_text(run, bytes));
+    if (json_read(run->arena, bytes, true, &json, NULL) == OK)
+        expr_from_json(json, run->whole_is_int, out);
+    else
+        *out = expr_string(as_text(run, bytes));
 }
 
 static void call_decode(ExprRun *run, const ExprNode *node, const ExprValue *args, size_t n, ExprValue *out) {

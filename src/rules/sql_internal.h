@@ -50,11 +50,12 @@ struct SqlMessage {
     Arena *arena;
     Str topic; /* as topic() shows it */
     bool parsed;
-    ExprValue root[2]; /* of versions before and since 2016: a number alone may differ */
+    yyjson_val *json; /* NULL: the payload is none */
 };
 
+yyjson_val *sql_message_json(SqlMessage *m); /* parsed once */
 /* The payload: its JSON value, or EXPR_BYTES. */
-const ExprValue *sql_message_root(SqlMessage *m, bool whole_is_int);
+void sql_message_root(SqlMessage *m, bool whole_is_int, ExprValue *out);
 
 struct SqlVariables {
     size_t n;

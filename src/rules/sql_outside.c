@@ -43,7 +43,7 @@ static bool ask(ExprRun *run, const SqlOutsideCall *call, ExprValue *out) {
         failed(run, ERR_MALFORMED, call->kind, str_format(run->arena, "the answer is no JSON: %.*s", PS(why)));
         return false;
     }
-    *out = expr_from_json(json, run->whole_is_int);
+    expr_from_json(json, run->whole_is_int, out);
     return true;
 }
 
@@ -121,12 +121,16 @@ static void call_secret(ExprRun *run, const ExprNode *node, const ExprValue *arg
     if (binary) {
         *out = expr_string(base64_encode(run->arena, text));
     } else if (n == 3) {
-        *out = object ? expr_from_json(json, run->whole_is_int) : expr_string(text);
+        if (object)
+            expr_from_json(json, run->whole_is_int, out);
+        else
+            *out = expr_string(text);
     } else if (!object) {
         failed(run, ERR_INVALID, SQL_GET_SECRET, S("a key is asked for, and the secret is no JSON object"));
     } else {
-        ExprValue all = expr_from_json(json, run->whole_is_int);
-        *out = expr_member(&all, args[2].s, run->whole_is_int);
+        ExprValue all;
+        expr_from_json(json, run->whole_is_int, &all);
+        expr_member(&all, args[2].s, run->whole_is_int, out);
         if (out->type == EXPR_UNDEFINED) *out = expr_because(run, "the secret has no key '%.*s'", PS(args[2].s));
     }
 }

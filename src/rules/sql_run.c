@@ -20,18 +20,20 @@ SqlMessage *sql_message_open(const SqlMessageIn *in, Arena *arena) {
     return m;
 }
 
-const ExprValue *sql_message_root(SqlMessage *m, bool whole_is_int) {
+yyjson_val *sql_message_json(SqlMessage *m) {
     if (!m->parsed) {
-        yyjson_val *root;
         m->parsed = true;
-        if (json_read(m->arena, m->in.payload, true, &root, NULL) == OK) {
-            m->root[0] = expr_from_json(root, false);
-            m->root[1] = expr_from_json(root, true);
-        } else {
-            m->root[0] = m->root[1] = (ExprValue){ .type = EXPR_BYTES, .s = m->in.payload };
-        }
+        if (json_read(m->arena, m->in.payload, true, &m->json, NULL) != OK) m->json = NULL;
     }
-    return &m->root[whole_is_int];
+    return m->json;
+}
+
+void sql_message_root(SqlMessage *m, bool whole_is_int, ExprValue *out) {
+    yyjson_val *json = sql_message_json(m);
+    if (json)
+        expr_from_json(json, whole_is_int, out);
+    else
+        *out = (ExprValue){ .type = EXPR_BYTES, .s = m->in.payload };
 }
 
 void sql_run_begin(SqlRun *r, SqlVersion version, SqlMessage *message, const SqlEnv *env) {

@@ -8,36 +8,41 @@
 void sql_eval_star(ExprRun *run, const ExprNode *node, ExprValue *out) {
     (void)node;
     SqlRun *r = sql_host(run);
-    *out = r->scope ? r->scope->element : *sql_message_root(r->message, run->whole_is_int);
+    if (r->scope)
+        *out = r->scope->element;
+    else
+        sql_message_root(r->message, run->whole_is_int, out);
 }
 
-static ExprValue in_element(ExprRun *run, const SqlScope *scope, Str name) {
-    for (const SqlScope *s = scope; s; s = s->outer)
-        if (s->name.ptr && str_eq(s->name, name)) return s->element;
+static void in_element(ExprRun *run, const SqlScope *scope, Str name, ExprValue *out) {
+    for (const SqlScope *s = scope; s; s = s->outer) {
+        if (!s->name.ptr || !str_eq(s->name, name)) continue;
+        *out = s->element;
+        return;
+    }
     expr_steps(run, expr_count(&scope->element) / 16);
-    ExprValue v = expr_member(&scope->element, name, run->whole_is_int);
-    if (v.type == EXPR_UNDEFINED)
-        return expr_because(run, "the element has no member '%.*s' (names in a nested query are its element's)",
-                            PS(name));
-    return v;
+    expr_member(&scope->element, name, run->whole_is_int, out);
+    if (out->type == EXPR_UNDEFINED)
+        *out =
+            expr_because(run, "the element has no member '%.*s' (names in a nested query are its element's)", PS(name));
 }
 
 void sql_eval_name(ExprRun *run, const ExprNode *node, ExprValue *out) {
     SqlRun *r = sql_host(run);
     if (r->scope) {
-        *out = in_element(run, r->scope, node->name);
+        in_element(run, r->scope, node->name, out);
         return;
     }
-    const ExprValue *root = sql_message_root(r->message, run->whole_is_int);
-    expr_steps(run, expr_count(root) / 16);
-    *out = expr_member(root, node->name, run->whole_is_int);
-    if (out->type != EXPR_UNDEFINED) return;
-    if (root->type == EXPR_OBJECT)
-        *out = expr_because(run, "the payload has no member '%.*s'", PS(node->name));
-    else if (root->type == EXPR_BYTES)
-        *out = expr_because(run, "the payload is no JSON");
-    else
-        *out = expr_because(run, "the payload is no JSON object but %s", expr_type_name(root->type));
+    yyjson_val *json = sql_message_json(r->message), *found = NULL;
+    bool object = yyjson_is_obj(json);
+    if (object && expr_steps(run, unsafe_yyjson_get_len(json) / 16)) found = expr_find(json, node->name);
+    if (found) {
+        expr_from_json(found, run->whole_is_int, out);
+        if (out->type == EXPR_UNDEFINED) *out = expr_because(run, "%.*s is out of range", PS(json_str(found)));
+    } else {
+        *out = object ? expr_because(run, "the payload has no member '%.*s'", PS(node->name))
+                      : expr_because(run, json ? "the payload is no JSON object" : "the payload is no JSON");
+    }
 }
 
 void sql_eval_variable(ExprRun *run, const ExprNode *node, ExprValue *out) {
@@ -48,10 +53,10 @@ void sql_eval_variable(ExprRun *run, const ExprNode *node, ExprValue *out) {
 
 bool sql_holds(ExprRun *run, const ExprNode *where) {
     if (!where) return true;
-    ExprValue v, b;
+    ExprValue v;
     expr_eval(run, where, &v);
-    b = expr_convert(run, &v, EXPR_TO_BOOLEAN);
-    return b.type == EXPR_BOOLEAN && b.boolean;
+    if (v.type == EXPR_STRING) v = expr_convert(run, &v, EXPR_TO_BOOLEAN);
+    return v.type == EXPR_BOOLEAN && v.boolean;
 }
 
 /* ---- results ---- */
@@ -100,7 +105,8 @@ static void put_at(ExprRun *run, Members *m, const Str *path, size_t n, const Ex
         put(run, m, path[0], v);
         return;
     }
-    ExprValue around = expr_members(m->items, m->n), inner = expr_member(&around, path[0], run->whole_is_int);
+    ExprValue around = expr_members(m->items, m->n), inner;
+    expr_member(&around, path[0], run->whole_is_int, &inner);
     Members copy = { 0 };
     if (inner.type == EXPR_OBJECT) put_all(run, &copy, &inner);
     if (!expr_steps(run, 1 + m->n / 16)) return;
@@ -109,11 +115,25 @@ static void put_at(ExprRun *run, Members *m, const Str *path, size_t n, const Ex
     put(run, m, path[0], &made);
 }
 
+/* The common item, whose value is written where it is to be. */
+static bool add_plain(ExprRun *run, Members *m, const SqlItem *item) {
+    if (item->kind != SQL_ITEM || item->path_n != 1 || !expr_steps(run, 1 + m->n / 16)) return false;
+    for (size_t i = 0; i < m->n; i++)
+        if (str_eq(m->items[i].key, *item->path)) return false;
+    if (!reserve(run, m, 1)) return false;
+    ExprMember *member = &m->items[m->n];
+    member->key = *item->path;
+    expr_eval(run, item->node, &member->value);
+    m->n += member->value.type != EXPR_UNDEFINED;
+    return true;
+}
+
 /* The member that `*` becomes beside other items where there are no members: the bytes, which go out as base64. */
 #define PAYLOAD_KEY S("payload")
 
 static void add_item(ExprRun *run, Members *m, const SqlItem *item) {
     ExprValue v;
+    if (add_plain(run, m, item)) return;
     if (item->kind == SQL_STAR)
         sql_eval_star(run, NULL, &v);
     else

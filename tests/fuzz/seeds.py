@@ -106,6 +106,40 @@ POLICY = b"""{"Version":"2012-10-17","Statement":[{"Sid":"s","Effect":"Allow","A
 {"Effect":"Deny","NotAction":"iot:*","NotResource":["*"],"Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"},
 "NumericLessThan":{"a:b":5},"DateGreaterThan":{"aws:CurrentTime":"2026-01-02T03:04:05Z"}}}]}"""
 
+SQL_PAYLOAD = (b'{"a":{"b":"c","n":1.50},"arr":[1,2,3,"three",5.7,null],"e":[{"n":"t","v":22.5},{"n":"l","v":135}],"s":"hihihello",'
+               b'"d":"eyJ0IjozM30=","big":1234567890123456789012345678901234,"value":5,"ok":true}')
+SQL_EXPRESSIONS = rb"""temp > 50 AND a.b = 'c' OR NOT ok
+CASE a.b WHEN 'c' THEN 1 WHEN 2 THEN arr ELSE {'k':[a,1]} END
+(SELECT VALUE n FROM e WHERE v > 30)
+get((SELECT v FROM e AS x WHERE x.n = 't'), 0).v
+EXISTS (SELECT * FROM arr AS a WHERE a = 3) AND 3 IN arr
+transform('enrichArray', a, e)
+concat(arr, 1, [2], 'x') = concat(s, 1, true)
+regexp_replace(s, '(h)(i)', '$2${x}$1') + regexp_substr(s, "(hi)*") + regexp_matches(s, 'x+')
+substring(s, 1, 3) + replace(s, 'hi', '') + lpad(s, 2) + trim(upper(s)) + chr(65)
+md2(s) + md5(s) + sha512(big)
+parse_time("yyyy.MM.dd G 'at' HH:mm:ss z EEEE MMMM xxxx ww e D C Y SSS ZZ ZZZ a K k h", 100000000, 'America/Belize')
+time_to_epoch("2020-04-03 09:45:18.123 UTC+01:00", "yyyy-MM-dd HH:mm:ss.SSS VV[ z][a][X]")
+decode(d, 'base64').t + encode(*, 'base64') + decode(*, 'proto', 'b', 'k', 'f', 'M')
+get_or_default(get_thing_shadow('t', 'r').x, get_secret('s', 'SecretString', 'k', 'r'))
+get_dynamodb('t', 'p', a.n, 's', 1, 'r').x + aws_lambda('f', *)
+cast('1.5E3' as Decimal) + cast(true as Int) - -big * 2 / 3 % 7
+round(1.5) + trunc(2.3123, 2) + sqrt(2) + power(2, 0.5) + atan2(1, 0) + bitnot(13) + mod(8, 3) + sign(-1)
+nanvl(x, isNull(y)) = isUndefined(z) <> (1 >= '2') != (3 < 4)
+get_mqtt_property('content_type') + get_user_properties('k') + topic(2) + newuuid() + clientid()
+arr[1] + a['b'] + @v.a.b""".splitlines()
+SQL_PROTO = (b"\n\x3b\n\x07f.proto\"\x2a\n\x01M\x12\x0b\n\x01a\x18\x01 \x01(\x05\x12\x0b\n\x01s\x18\x02 \x03(\t"
+             b"\x12\x0b\n\x01r\x18\x03 \x01(\x0bb\x06proto3")
+
+
+def sql() -> list[bytes]:
+    statements = [b"SET @v = a SELECT *, " + e + b" AS x, " + e + b" FROM 'a/+/c' WHERE NOT isUndefined(" + e + b")"
+                  for e in SQL_EXPRESSIONS]
+    statements += [b"SELECT VALUE " + e for e in SQL_EXPRESSIONS[:-1]]
+    return [bytes([1]) + s + b"\n" + p + b"\n" + answer for s in statements for p, answer in (
+        (SQL_PAYLOAD, b'{"x":1,"k":"v"}'), (b"\x08\x96\x01\x12\x01a", SQL_PROTO))]
+
+
 API_BODY = (b'{"thingTypeName":"T","attributePayload":{"attributes":{"k":"v"},"merge":true},"tags":[{"Key":"a","Value":"b"}],'
             b'"policyDocument":"{}","setAsActive":true,"expectedVersion":3,"clientToken":"x","nextToken":null,"maxResults":5}')
 def zipped() -> bytes:
@@ -138,6 +172,8 @@ SEEDS = {
               b"GET /mqtt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=" + SCOPE.replace(b"/", b"%2F")
               + b"&X-Amz-Date=20260102T030405Z&X-Amz-Expires=300&X-Amz-SignedHeaders=host&X-Amz-Signature=" + b"0" * 64
               + b"&X-Amz-Security-Token=a%2Fb HTTP/1.1\r\nHost: h\r\n\r\n"],
+    "sql": sql,
+    "template": [b"a/${" + e + b"}/${topic(1)}$$x\n" + SQL_PAYLOAD for e in SQL_EXPRESSIONS],
     "x509": certificates,
     "broker": broker(),
     "mqtt": mqtt(),
