@@ -128,8 +128,22 @@ round(1.5) + trunc(2.3123, 2) + sqrt(2) + power(2, 0.5) + atan2(1, 0) + bitnot(1
 nanvl(x, isNull(y)) = isUndefined(z) <> (1 >= '2') != (3 < 4)
 get_mqtt_property('content_type') + get_user_properties('k') + topic(2) + newuuid() + clientid()
 arr[1] + a['b'] + @v.a.b""".splitlines()
-SQL_PROTO = (b"\n\x3b\n\x07f.proto\"\x2a\n\x01M\x12\x0b\n\x01a\x18\x01 \x01(\x05\x12\x0b\n\x01s\x18\x02 \x03(\t"
-             b"\x12\x0b\n\x01r\x18\x03 \x01(\x0bb\x06proto3")
+
+
+def tagged(number: int, data: bytes) -> bytes:
+    return bytes([number << 3 | 2, len(data)]) + data
+
+
+def descriptors() -> bytes:
+    """A FileDescriptorSet: message M { int32 a = 1; repeated string s = 2; M r = 3; E e = 4; } enum E { Z = 0; }"""
+    def field(name: bytes, number: int, label: int, kind: int, type_name: bytes = b"") -> bytes:
+        return tagged(2, tagged(1, name) + bytes([0x18, number, 0x20, label, 0x28, kind])
+                      + (tagged(6, type_name) if type_name else b""))
+
+    message = (tagged(1, b"M") + field(b"a", 1, 1, 5) + field(b"s", 2, 3, 9) + field(b"r", 3, 1, 11, b".M")
+               + field(b"e", 4, 1, 14, b".E"))
+    return tagged(1, tagged(1, b"f.proto") + tagged(4, message) + tagged(5, tagged(1, b"E") + tagged(2, tagged(1, b"Z") + b"\x10\0"))
+                  + tagged(12, b"proto3"))
 
 
 def sql() -> list[bytes]:
@@ -137,7 +151,7 @@ def sql() -> list[bytes]:
                   for e in SQL_EXPRESSIONS]
     statements += [b"SELECT VALUE " + e for e in SQL_EXPRESSIONS[:-1]]
     return [bytes([1]) + s + b"\n" + p + b"\n" + answer for s in statements for p, answer in (
-        (SQL_PAYLOAD, b'{"x":1,"k":"v"}'), (b"\x08\x96\x01\x12\x01a", SQL_PROTO))]
+        (SQL_PAYLOAD, b'{"x":1,"k":"v"}'), (b"\x08\x96\x01\x12\x01a\x1a\x02\x08\x01\x20\x00", descriptors()))]
 
 
 API_BODY = (b'{"thingTypeName":"T","attributePayload":{"attributes":{"k":"v"},"merge":true},"tags":[{"Key":"a","Value":"b"}],'
