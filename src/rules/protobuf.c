@@ -224,12 +224,17 @@ static ExprValue double_value(Decoder *d, double v, bool single) {
     return out;
 }
 
+static ExprValue name_value(Decoder *d, Str name) {
+    if (!str_is_utf8(name)) fail(d, ERR_MALFORMED, S("a name of an enum is not UTF-8"));
+    return expr_string(name.ptr ? name : S(""));
+}
+
 static ExprValue enum_value(Decoder *d, Slot *slot, uint64_t value) {
     if (!slot->message.ptr) slot->message = find_type(d, slot->type_name, true);
     Reader r = reader_from(slot->message);
     for (Field f; expr_steps(d->run, 1) && next_field(&r, &f);)
         if (f.number == 2 && f.wire == BYTES && (int32_t)value_of(f.bytes, 2) == (int32_t)value)
-            return expr_string(bytes_of(f.bytes, 1));
+            return name_value(d, bytes_of(f.bytes, 1));
     return expr_int((int32_t)value);
 }
 
@@ -346,6 +351,7 @@ static size_t make_slots(Decoder *d, Str descriptor, Slot **out) {
                              .type = (uint8_t)value_of(f.bytes, FIELD_TYPE),
                              .repeated = value_of(f.bytes, FIELD_LABEL) == LABEL_REPEATED,
                              .type_name = bytes_of(f.bytes, FIELD_TYPE_NAME) };
+        if (!str_is_utf8(slots[i - 1].name)) fail(d, ERR_MALFORMED, S("a field's name is not UTF-8"));
     }
     *out = slots;
     return n;

@@ -28,8 +28,7 @@ static void call_encode(ExprRun *run, const ExprNode *node, const ExprValue *arg
     if (expr_make(run, (bytes.len + 2) / 3 * 4)) *out = expr_string(base64_encode(run->arena, bytes));
 }
 
-/* Bytes as text: what is no UTF-8 becomes U+FFFD, as Java has it. */
-static Str as_text(ExprRun *run, Str bytes) {
+Str sql_as_text(ExprRun *run, Str bytes) {
     if (str_is_utf8(bytes)) return bytes;
     Writer w = writer_in(run->arena);
     for (size_t i = 0; i < bytes.len;) {
@@ -49,7 +48,7 @@ static void set_decoded(ExprRun *run, Str bytes, ExprValue *out) {
     if (json_read(run->arena, bytes, true, &json, NULL) == OK)
         expr_from_json(json, run->whole_is_int, out);
     else
-        *out = expr_string(as_text(run, bytes));
+        *out = expr_string(sql_as_text(run, bytes));
 }
 
 static void call_decode(ExprRun *run, const ExprNode *node, const ExprValue *args, size_t n, ExprValue *out) {

@@ -121,3 +121,5 @@ extern const ExprFns sql_outside_functions; /* get_thing_shadow, aws_lambda, ...
 bool sql_outside(ExprRun *run, const SqlOutsideCall *call, Str *out);
 /* The bytes of an argument that is `*`, else STR_NONE: what is encoded or sent is what came. */
 Str sql_whole_payload(ExprRun *run, const ExprNode *arg);
+/* Bytes as text: what is no UTF-8 becomes U+FFFD, as Java has it. */
+Str sql_as_text(ExprRun *run, Str bytes);

@@ -124,7 +124,7 @@ static void call_secret(ExprRun *run, const ExprNode *node, const ExprValue *arg
         if (object)
             expr_from_json(json, run->whole_is_int, out);
         else
-            *out = expr_string(text);
+            *out = expr_string(sql_as_text(run, text));
     } else if (!object) {
         failed(run, ERR_INVALID, SQL_GET_SECRET, S("a key is asked for, and the secret is no JSON object"));
     } else {
