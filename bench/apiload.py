@@ -26,10 +26,10 @@ class ApiLoad:
 
     def requests(self, system, what):
         """The file of this load for this system."""
-        path = self.folder / f"{system.name}-{what}".replace(" ", "-")
+        key = starling_key(system.data) if isinstance(system, Starling) else PEER_KEY
+        path = self.folder / f"{system.name}-{key[0]}-{what}".replace(" ", "-")
         if path.exists() and time.time() - path.stat().st_mtime < 300:  # a signature is good for fifteen minutes
             return path
-        key = starling_key(system.data) if isinstance(system, Starling) else PEER_KEY
         iot, data = Signer(*key, "us-east-1", "iot"), Signer(*key, "us-east-1", "iotdata")
         if what.startswith("create-"):
             made = (iot.request("POST", "localhost", f"/things/thing-{i}", b"{}") for i in range(int(what.split("-")[1])))

@@ -261,8 +261,7 @@ def main():
                  f"{options.seconds:g} s (moto and ministack: one round)", ""]
         lines += [f"Floors of the libraries: RocksDB {number(bare.get('store'))} records a second in synced batches of 64; "
                   f"yyjson {number(bare.get('document'))} µs to read, change and write a shadow document; OpenSSL's part of "
-                  f"a mutual TLS 1.3 handshake in memory {number(bare.get('new_us'))} µs, resumed "
-                  f"{number(bare.get('resumed_us'))} µs.", ""]
+                  f"a mutual TLS 1.3 handshake in memory {number(bare.get('new_us'))} µs.", ""]
         for title, rows, kinds in tables:
             lines += one_table(run, bare, title, rows, kinds)
         wrong = faults(run, tables)
