@@ -352,6 +352,7 @@ static void into_batch(Delivery *d, DestinationQueue *q, Part *p, ActionBatch ba
         t->run.n = 1;
         heap_add(d, t, now_ms() + batch.open_ms);
     } else {
+        arena_free(&p->own.arena); /* it is no try of its own */
         *t->parts_tail = p;
         t->parts_tail = &p->next;
         t->bytes += bytes + 1;

@@ -13,6 +13,8 @@ import botocore.config
 from .server import REGION
 
 START_TIMEOUT_S = 60
+SERVICES = ["S3", "SQS", "SNS", "DYNAMODB", "KINESIS", "FIREHOSE", "CLOUDWATCH", "CLOUDWATCH_LOGS", "SFN",
+            "TIMESTREAM_WRITE", "SECRETS_MANAGER"]
 OPEN_REQUESTS = 3  # until the user of the tests is there nobody can sign
 
 
@@ -48,8 +50,9 @@ class Moto:
                             config=botocore.config.Config(retries={"max_attempts": 0}, inject_host_prefix=False, **more))
 
     def environment(self) -> dict[str, str]:
-        """What a program needs to call it."""
-        return {"AWS_ENDPOINT_URL": self.url, "AWS_ACCESS_KEY_ID": self.key, "AWS_SECRET_ACCESS_KEY": self.secret}
+        """What a program needs to call it, for all services but those that the server has itself."""
+        urls = {f"AWS_ENDPOINT_URL_{service}": self.url for service in SERVICES}
+        return {**urls, "AWS_ACCESS_KEY_ID": self.key, "AWS_SECRET_ACCESS_KEY": self.secret}
 
     def stop(self) -> None:
         self.process.terminate()
