@@ -142,7 +142,9 @@ def test_every_kind_tries_within_its_bounds_and_tells_the_error_action(server, i
         assert failure["failedAction"] == failed and failure["errorMessage"]
         assert reason in failure["errorMessage"], failure
         assert resource is None or failure["failedResource"] == resource
-        assert len(of_kind(requests, kind)) == tries, kind
+        # Where a connection that was kept is reset before a byte of the answer, libcurl asks once more on a new one.
+        most = 2 * tries if fault == StandIn.RESET else tries
+        assert tries <= len(of_kind(requests, kind)) <= most, kind
         wait_until(lambda: action_figure(server, "failed_total", rules[kind]) == 1)
         assert action_figure(server, "retried_total", rules[kind]) == tries - 1
     delete(iot, rules)
