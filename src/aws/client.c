@@ -70,6 +70,10 @@ static const AwsEndpoint *endpoint_of(const AwsClient *c, const AwsService *serv
     return NULL;
 }
 
+bool aws_client_serves(const AwsClient *c, Str account) {
+    return !c->o.account.ptr || str_eq(c->o.account, account);
+}
+
 bool aws_client_is_custom(const AwsClient *c, const AwsService *service) {
     const AwsEndpoint *e = c ? endpoint_of(c, service) : NULL;
     return e && e->custom;
@@ -179,6 +183,11 @@ void aws_call(AwsClient *c, const AwsRequest *rq, AwsDone *done, void *ctx) {
     *k = (AwsCall){ .done = done, .ctx = ctx, .service = rq->service->name };
     Str why = STR_NONE;
     const AwsEndpoint *own = aws_client_endpoint(c, rq->service, &why);
+    if (rq->account.ptr && !aws_client_serves(c, rq->account)) {
+        own = NULL;
+        why = S("calls to AWS are signed with the operator's credentials, which this account may not use: the operator "
+                "can allow it with --aws-for-all-accounts");
+    }
     if (!own) {
         finish(k, &(AwsAnswer){ .result = ERR_NOT_FOUND,
                                 .why = str_format(&k->arena, "%.*s: %.*s", PS(rq->service->name), PS(why)) });

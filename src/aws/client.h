@@ -13,6 +13,7 @@ typedef struct {
     Str region;
     Str endpoints;       /* --aws-endpoint: NAME=URL,NAME=URL */
     const char *profile; /* --aws-profile; NULL: the environment's */
+    Str account;         /* the only one on whose behalf calls are signed; STR_NONE: all */
     AwsEnvironment *env; /* NULL: the process's */
 } AwsClientOptions;
 
@@ -27,9 +28,13 @@ const AwsEndpoint *aws_client_endpoint(const AwsClient *c, const AwsService *ser
 /* An endpoint is set for it, by whatever way. False for a client that is NULL. */
 bool aws_client_is_custom(const AwsClient *c, const AwsService *service);
 
+/* Whether calls may be signed on behalf of this account: the credentials are the operator's. */
+bool aws_client_serves(const AwsClient *c, Str account);
+
 /* All of it is copied. */
 typedef struct {
     const AwsService *service;
+    Str account;                 /* on whose behalf; STR_NONE: the operator's */
     const AwsEndpoint *endpoint; /* NULL: the service's; an OpenSearch domain's, an S3 bucket's */
     Str operation;               /* JSON protocols: "SendMessage" */
     Str method, path, query;     /* others; percent-encoded; empty: POST, "/", "" */
@@ -42,7 +47,8 @@ typedef struct {
 } AwsRequest;
 
 typedef struct {
-    /* OK: a 2xx. ERR_DENIED: the service refused, `status` and `error` say why. ERR_NOT_FOUND: no credentials.
+    /* OK: a 2xx. ERR_DENIED: the service refused, `status` and `error` say why. ERR_NOT_FOUND: no credentials, or not
+     * for this account.
      * Others as fetch has them: there is no whole answer. */
     Err result;
     AwsRetry retry; /* when not OK */

@@ -18,13 +18,13 @@
 typedef struct Put {
     struct Put *next;
     Arena arena;
-    Str bucket, key, bytes;
+    Str account, bucket, key, bytes;
     FolderDone *done;
     void *ctx;
 } Put;
 
 struct Folder {
-    char *dir;
+    char *dir, *account;
     pthread_t thread;
     pthread_mutex_t lock; /* of the queue */
     pthread_mutex_t disk; /* one change at a time */
@@ -140,7 +140,7 @@ static void sync_folder(char *path) {
 
 static Err write_object(Folder *f, char *path, Str bytes, Arena *arena, Str *why) {
     const char *temporary =
-        str_dup_c(arena, str_format(arena, "%s/%%%llu", f->dir, (unsigned long long)f->temporary++));
+        str_dup_c(arena, str_format(arena, "%s/%%new-%llu", f->dir, (unsigned long long)f->temporary++));
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0) return io(arena, "write", temporary, why);
     bool good = write_all(fd, bytes);
@@ -155,11 +155,16 @@ static Err write_object(Folder *f, char *path, Str bytes, Arena *arena, Str *why
     return OK;
 }
 
-Err folder_put_wait(Folder *f, Str bucket, Str key, Str bytes, Arena *arena, Str *why) {
+static char *place(const Folder *f, Str account, Str below, Arena *arena) {
+    if (str_eq(account, str_c(f->account))) return str_dup_c(arena, str_format(arena, "%s/%.*s", f->dir, PS(below)));
+    return str_dup_c(arena, str_format(arena, "%s/%%%.*s/%.*s", f->dir, PS(account), PS(below)));
+}
+
+Err folder_put_wait(Folder *f, Str account, Str bucket, Str key, Str bytes, Arena *arena, Str *why) {
     Str below;
     Err e = folder_path(bucket, key, arena, &below, why);
     if (e != OK) return e;
-    char *path = str_dup_c(arena, str_format(arena, "%s/%.*s", f->dir, PS(below)));
+    char *path = place(f, account, below, arena);
     pthread_mutex_lock(&f->disk);
     e = make_folders(path, 1, arena, why);
     if (e == OK) e = write_object(f, path, bytes, arena, why);
@@ -185,11 +190,11 @@ static Err read_object(int fd, Arena *arena, Str *out, Str *why) {
     return OK;
 }
 
-Err folder_get_wait(Folder *f, Str bucket, Str key, Arena *arena, Str *out, Str *why) {
+Err folder_get_wait(Folder *f, Str account, Str bucket, Str key, Arena *arena, Str *out, Str *why) {
     Str below;
     Err e = folder_path(bucket, key, arena, &below, why);
     if (e != OK) return e;
-    char *path = str_dup_c(arena, str_format(arena, "%s/%.*s", f->dir, PS(below)));
+    char *path = place(f, account, below, arena);
     if (is_folder(path)) path = str_dup_c(arena, str_format(arena, "%s%%", path));
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
@@ -217,7 +222,7 @@ static void *run(void *arg) {
         f->waiting--;
         pthread_mutex_unlock(&f->lock);
         Str why = STR_NONE;
-        Err e = folder_put_wait(f, p->bucket, p->key, p->bytes, &p->arena, &why);
+        Err e = folder_put_wait(f, p->account, p->bucket, p->key, p->bytes, &p->arena, &why);
         p->done(p->ctx, e, why);
         arena_free(&p->arena);
         free(p);
@@ -227,10 +232,16 @@ static void *run(void *arg) {
     return NULL;
 }
 
-Folder *folder_new(Str dir) {
+static char *own(Str s) {
+    char *copy = mem_new(s.len + 1);
+    memcpy(copy, s.ptr, s.len);
+    return copy;
+}
+
+Folder *folder_new(Str dir, Str account) {
     Folder *f = mem_new(sizeof *f);
-    f->dir = mem_new(dir.len + 1);
-    memcpy(f->dir, dir.ptr, dir.len);
+    f->dir = own(dir);
+    f->account = own(account);
     pthread_mutex_init(&f->lock, NULL);
     pthread_mutex_init(&f->disk, NULL);
     pthread_cond_init(&f->work, NULL);
@@ -253,8 +264,9 @@ static bool add(Folder *f, Put *p) {
     return fits;
 }
 
-void folder_put(Folder *f, Str bucket, Str key, Str bytes, FolderDone *done, void *ctx) {
+void folder_put(Folder *f, Str account, Str bucket, Str key, Str bytes, FolderDone *done, void *ctx) {
     Put *p = mem_new(sizeof *p);
+    p->account = str_dup(&p->arena, account);
     p->bucket = str_dup(&p->arena, bucket);
     p->key = str_dup(&p->arena, key);
     p->bytes = str_dup(&p->arena, bytes);
@@ -277,5 +289,6 @@ void folder_free(Folder *f) {
     pthread_mutex_destroy(&f->lock);
     pthread_mutex_destroy(&f->disk);
     free(f->dir);
+    free(f->account);
     free(f);
 }

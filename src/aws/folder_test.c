@@ -31,17 +31,22 @@ static void what_is_put_is_got(void **state) {
     enum { N = sizeof KEYS / sizeof *KEYS };
     Arena a = { 0 };
     Str dir = temporary(&a), why = STR_NONE, got;
-    Folder *f = folder_new(dir);
+    Folder *f = folder_new(dir, S("1"));
     for (size_t i = 0; i < N; i++)
-        if (folder_put_wait(f, S("bucket"), str_c(KEYS[i]), str_c(KEYS[i]), &a, &why) != OK)
+        if (folder_put_wait(f, S("1"), S("bucket"), str_c(KEYS[i]), str_c(KEYS[i]), &a, &why) != OK)
             fail_msg("%s: %.*s", KEYS[i], PS(why));
-    assert_int_equal(folder_put_wait(f, S("bucket"), S("a"), S("new"), &a, &why), OK);
+    assert_int_equal(folder_put_wait(f, S("1"), S("bucket"), S("a"), S("new"), &a, &why), OK);
     for (size_t i = 0; i < N; i++) {
-        assert_int_equal(folder_get_wait(f, S("bucket"), str_c(KEYS[i]), &a, &got, &why), OK);
+        assert_int_equal(folder_get_wait(f, S("1"), S("bucket"), str_c(KEYS[i]), &a, &got, &why), OK);
         if (!str_eq(got, i ? str_c(KEYS[i]) : S("new"))) fail_msg("%s holds %.*s", KEYS[i], PS(got));
     }
-    assert_int_equal(folder_get_wait(f, S("bucket"), S("nothing"), &a, &got, &why), ERR_NOT_FOUND);
-    assert_int_equal(folder_get_wait(f, S("bucket"), S("b/c/d/e"), &a, &got, &why), ERR_NOT_FOUND);
+    assert_int_equal(folder_get_wait(f, S("1"), S("bucket"), S("nothing"), &a, &got, &why), ERR_NOT_FOUND);
+    assert_int_equal(folder_get_wait(f, S("1"), S("bucket"), S("b/c/d/e"), &a, &got, &why), ERR_NOT_FOUND);
+    /* another account's are its own */
+    assert_int_equal(folder_get_wait(f, S("2"), S("bucket"), S("a"), &a, &got, &why), ERR_NOT_FOUND);
+    assert_int_equal(folder_put_wait(f, S("2"), S("bucket"), S("a"), S("second"), &a, &why), OK);
+    assert_int_equal(folder_get_wait(f, S("2"), S("bucket"), S("a"), &a, &got, &why), OK);
+    assert_true(str_eq(got, S("second")));
     folder_free(f);
     discard(dir);
     arena_free(&a);
@@ -76,15 +81,15 @@ static void what_waits_is_written_before_the_end(void **state) {
     enum { N = 50 };
     Arena a = { 0 };
     Str dir = temporary(&a), got, why;
-    Folder *f = folder_new(dir);
+    Folder *f = folder_new(dir, S("1"));
     int done = 0;
     for (int i = 0; i < N; i++)
-        folder_put(f, S("bucket"), str_format(&a, "%d", i), str_format(&a, "v%d", i), count, &done);
+        folder_put(f, S("1"), S("bucket"), str_format(&a, "%d", i), str_format(&a, "v%d", i), count, &done);
     folder_free(f);
     assert_int_equal(done, N);
-    f = folder_new(dir);
+    f = folder_new(dir, S("1"));
     for (int i = 0; i < N; i++) {
-        assert_int_equal(folder_get_wait(f, S("bucket"), str_format(&a, "%d", i), &a, &got, &why), OK);
+        assert_int_equal(folder_get_wait(f, S("1"), S("bucket"), str_format(&a, "%d", i), &a, &got, &why), OK);
         assert_true(str_eq(got, str_format(&a, "v%d", i)));
     }
     folder_free(f);
@@ -96,8 +101,8 @@ static void a_disk_that_refuses_is_told(void **state) {
     (void)state;
     Arena a = { 0 };
     Str why = STR_NONE;
-    Folder *f = folder_new(S("/proc/no/such/place"));
-    assert_int_equal(folder_put_wait(f, S("bucket"), S("k"), S("v"), &a, &why), ERR_IO);
+    Folder *f = folder_new(S("/proc/no/such/place"), S("1"));
+    assert_int_equal(folder_put_wait(f, S("1"), S("bucket"), S("k"), S("v"), &a, &why), ERR_IO);
     assert_true(str_find_str(why, S("/proc/no")) != SIZE_MAX);
     folder_free(f);
     arena_free(&a);

@@ -136,10 +136,11 @@ static Err predict(const Outside *o, const SqlOutsideCall *call, Arena *arena, S
     return OK;
 }
 
-static Err descriptor(const Outside *o, const SqlOutsideCall *call, Arena *arena, Str *out, Str *why) {
+static Err descriptor(const Outside *o, const RuleAsker *who, const SqlOutsideCall *call, Arena *arena, Str *out,
+                      Str *why) {
     const AwsService *s3 = aws_service(S("s3"));
     if (o->o.objects && !aws_client_is_custom(o->o.aws, s3))
-        return folder_get_wait(o->o.objects, call->args[0], call->args[1], arena, out, why);
+        return folder_get_wait(o->o.objects, who->account, call->args[0], call->args[1], arena, out, why);
     Str bucket = percent_encode(arena, call->args[0], false), key = percent_encode(arena, call->args[1], true);
     AwsRequest rq = { .service = s3, .method = S("GET"), .path = str_format(arena, "/%.*s/%.*s", PS(bucket), PS(key)) };
     return ask_aws(o, &rq, arena, out, why);
@@ -204,12 +205,21 @@ static Err lambda(const Outside *o, const RuleAsker *who, const SqlOutsideCall *
 
 static Err ask(void *ctx, const RuleAsker *who, const SqlOutsideCall *call, Arena *arena, Str *out, Str *why) {
     const Outside *o = ctx;
+    bool signs = call->kind == SQL_GET_DYNAMODB || call->kind == SQL_GET_SECRET ||
+                 call->kind == SQL_MACHINELEARNING_PREDICT ||
+                 (call->kind == SQL_PROTO_DESCRIPTOR && aws_client_is_custom(o->o.aws, aws_service(S("s3"))));
+    if (signs && o->o.aws && !aws_client_serves(o->o.aws, who->account)) {
+        *why =
+            S("calls to AWS are signed with the operator's credentials, which this account may not use: the operator "
+              "can allow it with --aws-for-all-accounts");
+        return ERR_DENIED;
+    }
     switch (call->kind) {
     case SQL_AWS_LAMBDA: return lambda(o, who, call, arena, out, why);
     case SQL_GET_DYNAMODB: return get_dynamodb(o, call, arena, out, why);
     case SQL_GET_SECRET: return get_secret(o, call, arena, out, why);
     case SQL_MACHINELEARNING_PREDICT: return predict(o, call, arena, out, why);
-    case SQL_PROTO_DESCRIPTOR: return descriptor(o, call, arena, out, why);
+    case SQL_PROTO_DESCRIPTOR: return descriptor(o, who, call, arena, out, why);
     case SQL_GET_THING_SHADOW:
     case SQL_GET_REGISTRY_DATA:
         if (o->o.local.call) return o->o.local.call(o->o.local.ctx, who, call, arena, out, why);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "api/codec.h"
+#include "rules/actions/kinds.h"
 
 RuleFigures *rule_figures_new(void) {
     RuleFigures *f = mem_new(sizeof *f);
@@ -111,6 +112,13 @@ Str rule_topic_pattern(const IotTopicRulePayload *payload, Arena *arena) {
 
 /* ------------------------------------------------------------------------------------------------ life */
 
+/* The error action comes in the place of an action that failed. */
+static size_t republishes(const Rule *r) {
+    size_t n = 0;
+    for (size_t i = 0; i < r->plans_n; i++) n += r->plans[i].kind == &ACTION_REPUBLISH;
+    return n + (r->error && r->error->kind == &ACTION_REPUBLISH && n < r->plans_n);
+}
+
 Err rule_new(const RuleSpec *spec, Str json, RuleFigures *figures, Arena *scratch, Rule **out, RuleFault *fault) {
     Rule *r = mem_new(sizeof *r);
     IotTopicRulePayload payload;
@@ -137,6 +145,7 @@ Err rule_new(const RuleSpec *spec, Str json, RuleFigures *figures, Arena *scratc
     r->plans = c.plans;
     r->plans_n = c.plans_n;
     r->error = c.error;
+    r->republishes = republishes(r);
     atomic_fetch_add(&figures->refs, 1);
     r->figures = figures;
     *out = r;

@@ -34,7 +34,8 @@ typedef struct Rule {
     bool disabled;
     Plan *plans;
     size_t plans_n;
-    Plan *error; /* NULL: none */
+    Plan *error;        /* NULL: none */
+    size_t republishes; /* of one message, at most */
     RuleFigures *figures;
     _Atomic int running; /* on the pool */
 } Rule;

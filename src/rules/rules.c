@@ -197,6 +197,16 @@ static void throttled(Rules *r, const RuleSet *set, const RuleMessage *m) {
     }
 }
 
+/* A message that k rules pass on counts as more than one round, so that rules which match what they publish end after
+ * some thousand messages, however many they make of each. Shape: 0 for one, 2 more for each doubling */
+static uint32_t breadth(const RuleSet *set) {
+    size_t k = 0;
+    uint32_t rounds = 0;
+    for (size_t i = 0; i < set->n; i++) k += set->rules[i]->republishes;
+    for (; k > 1; k = (k + 1) / 2) rounds += 2;
+    return rounds;
+}
+
 static void run(void *ctx, void *rules, const RuleMessage *m) {
     Rules *r = ctx;
     const RuleSet *set = rules;
@@ -219,7 +229,7 @@ static void run(void *ctx, void *rules, const RuleMessage *m) {
                                      .source_ip = m->source_ip.len ? m->source_ip : STR_NONE,
                                      .time_ms = clock_ms(r->o.clock),
                                      .properties = m->props },
-                             .depth = m->depth };
+                             .depth = m->depth + breadth(set) };
     SqlMessage *message = NULL;
     for (size_t i = 0; i < set->n; i++) {
         if (set->rules[i]->outside) {

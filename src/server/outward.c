@@ -9,10 +9,12 @@ Err outward_open(Server *s, Str *why) {
         *why = S("libcurl cannot start");
         return ERR_IO;
     }
-    s->objects = folder_new(str_format(&s->arena, "%s/s3", o->data));
-    AwsClientOptions options = {
-        .fetch = s->fetch, .region = s->env.region, .endpoints = str_c(o->aws_endpoint), .profile = o->aws_profile
-    };
+    s->objects = folder_new(str_format(&s->arena, "%s/s3", o->data), s->env.account);
+    AwsClientOptions options = { .fetch = s->fetch,
+                                 .region = s->env.region,
+                                 .endpoints = str_c(o->aws_endpoint),
+                                 .profile = o->aws_profile,
+                                 .account = o->aws_for_all_accounts ? STR_NONE : s->env.account };
     return aws_client_new(&options, &s->arena, &s->aws, why);
 }
 

@@ -59,6 +59,8 @@ static const Setting TABLE[] = {
     { "aws-endpoint", TEXT, AT(aws_endpoint), 0, 0,
       "where rules' actions call a service: SERVICE=URL,… (else AWS_ENDPOINT_URL_SERVICE, then AWS; S3: a folder)" },
     { "aws-profile", TEXT, AT(aws_profile), 0, 0, "of the shared credentials file, for those calls" },
+    { "aws-for-all-accounts", SWITCH, AT(aws_for_all_accounts), 0, 0,
+      "rules of every account are signed with the server's AWS credentials, not those of the default account alone" },
     { "rules-max", NUMBER, AT(rules_max), 0, 1 << 20, "rules an account may have" },
     { "rule-evaluations-per-s", NUMBER, AT(rule_evaluations_per_s), 1, UINT32_MAX, "of an account, with --aws-quotas" },
     { "rules-plain-http", SWITCH, AT(rules_plain_http), 0, 0,

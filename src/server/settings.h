@@ -14,6 +14,7 @@ typedef struct {
     bool lambda_uncontained;
     int64_t lambda_instances_max, lambda_idle_s;
     const char *aws_endpoint, *aws_profile;
+    bool aws_for_all_accounts;
     int64_t rules_max, rule_evaluations_per_s;
     bool rules_plain_http;
     const char *rules_ca;

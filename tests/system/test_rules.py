@@ -192,6 +192,17 @@ def test_a_rule_that_matches_what_it_publishes_comes_to_an_end(server, connect, 
     assert any(rule_name in line and "circle" in line for line in server.log().splitlines())
 
 
+def test_a_circle_that_doubles_ends_as_well(server, connect, name, rule):
+    again = f"{name}/again"
+    rule_name = rule(f"SELECT * FROM '{again}'", republish(again, qos=0), republish(again, qos=0))
+    client = connect(name)
+    client.publish(again, b"{}")
+    wait_until(lambda: any(rule_name in line and "circle" in line for line in server.log().splitlines()))
+    client.subscribe(f"{name}/other")
+    client.publish(f"{name}/other", b"still there")
+    assert client.message().payload == b"still there"
+
+
 def test_a_shadow_is_updated_by_a_rule_and_its_documents_go_to_another(data, connect, name, rule):
     rule(f"SELECT * FROM '{name}/in'", republish(f"$$aws/things/{name}/shadow/update"), suffix="_1")
     rule(f"SELECT * FROM '$aws/things/{name}/shadow/update/documents'", republish(f"{name}/documents"), suffix="_2")

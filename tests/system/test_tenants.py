@@ -330,3 +330,32 @@ def test_what_an_account_has_is_there_after_a_restart_even_when_its_keys_are_gon
             assert connection.message().payload == b"kept"
     finally:
         own.stop()
+
+
+def rule_of(iot, name, *actions):
+    """A rule on name/in whose failures go to name/failed."""
+    role = "arn:aws:iam::222233334444:role/rules"
+    iot.create_topic_rule(ruleName=name.replace("-", "_"), topicRulePayload={
+        "sql": f"SELECT * FROM '{name}/in'", "awsIotSqlVersion": "2016-03-23",
+        "actions": [{kind: {**parameters, "roleArn": role}} for kind, parameters in actions],
+        "errorAction": {"republish": {"topic": f"{name}/failed", "qos": 1, "roleArn": role}}})
+
+
+def test_rules_of_an_account_reach_neither_anothers_bucket_nor_the_operators_credentials(
+        server, name, iot, data, other_iot, other_data, other_fleet, endpoint):
+    bucket = name[-40:].lower().strip("-")
+    to_s3 = ("s3", {"bucketName": bucket, "key": "k"})
+    rule_of(iot, name, to_s3)
+    rule_of(other_iot, name, to_s3, ("sqs", {"queueUrl": "http://127.0.0.1/q"}))
+    watcher = at(server, other_fleet.make(name), endpoint)
+    watcher.connect(name)
+    assert watcher.subscribe((f"{name}/failed", 1)) == [1]
+    data.publish(topic=f"{name}/in", qos=1, payload=b'"first"')
+    other_data.publish(topic=f"{name}/in", qos=1, payload=b'"second"')
+    mine, theirs = server.data / "s3" / bucket / "k", server.data / "s3" / f"%{OTHER}" / bucket / "k"
+    wait_until(lambda: mine.exists() and theirs.exists())
+    assert (mine.read_bytes(), theirs.read_bytes()) == (b'"first"', b'"second"')
+    document = json.loads(watcher.message().payload)
+    watcher.close()
+    [failure] = document["failures"]
+    assert failure["failedAction"] == "SqsAction" and "--aws-for-all-accounts" in failure["errorMessage"]

@@ -26,6 +26,7 @@ static void call(ActionRun *run, const AwsRequest *request, AwsDone *done, void 
     }
     AwsRequest rq = *request;
     rq.total_ms = run->left_ms;
+    rq.account = run->account;
     aws_call(run->env->aws, &rq, done, ctx);
 }
 

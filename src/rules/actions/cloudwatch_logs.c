@@ -60,6 +60,7 @@ static void make_stream(ActionRun *run) {
     json_add_str(d, o, S("logStreamName"), run->rule_name);
     aws_call(run->env->aws,
              &(AwsRequest){ .service = aws_service(S("logs")),
+                            .account = run->account,
                             .operation = S("CreateLogStream"),
                             .body = json_write_mut(run->arena, o),
                             .total_ms = run->left_ms },
@@ -97,6 +98,7 @@ static void put_events(ActionRun *run) {
     yyjson_mut_obj_add_val(d, o, "logEvents", events);
     aws_call(run->env->aws,
              &(AwsRequest){ .service = aws_service(S("logs")),
+                            .account = run->account,
                             .operation = S("PutLogEvents"),
                             .body = json_write_mut(run->arena, o),
                             .total_ms = run->left_ms },

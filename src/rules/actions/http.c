@@ -4,6 +4,7 @@
  * Core quotas */
 #include "api/sigv4.h"
 #include "base/writer.h"
+#include "aws/client.h"
 #include "generated/iot.h"
 #include "net/fetch.h"
 #include "net/http.h"
@@ -149,6 +150,9 @@ static const char *fill_headers(const ActionRun *run, bool batched, Headers *out
 
 static const char *sign(const ActionRun *run, const IotSigV4Authorization *auth, Str url, Str body, Headers *h) {
     const SigV4Credentials *key = run->env->credentials;
+    if (run->env->aws && !aws_client_serves(run->env->aws, run->account))
+        return "requests are signed with the operator's credentials, which this account may not use: the operator can "
+               "allow it with --aws-for-all-accounts";
     if (!key || !key->access_key.len)
         return "this server has no AWS access key to sign with: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for it";
     Str rest = str_from(url, str_find_str(url, S("//")) + 2), host = rest;

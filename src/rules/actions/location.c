@@ -93,6 +93,7 @@ static void start(ActionRun *run) {
     }
     aws_call(run->env->aws,
              &(AwsRequest){ .service = aws_service(S("location")),
+                            .account = run->account,
                             .path = str_format(run->arena, "/tracking/v0/trackers/%.*s/positions", PS(tracker)),
                             .content_type = S("application/json"),
                             .body = json_write_mut(run->arena, o),

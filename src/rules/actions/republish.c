@@ -152,7 +152,9 @@ static Str fault(const ActionRun *run, Str topic, Str *props) {
     const IotRepublishAction *a = item->action;
     const char *why = "";
     if (item->depth >= DEPTH_MAX)
-        return str_format(run->arena, "it was republished %u times: rules that match what they publish go in a circle",
+        return str_format(run->arena,
+                          "it comes from a message that rules have republished too often: rules that match what they "
+                          "publish go in a circle (%u rounds, where one that makes several counts as more)",
                           item->depth);
     if (!is_text(topic) || mqtt_topic_check(topic, MQTT_TOPIC_LIMITS_AWS) != OK)
         return str_format(run->arena, "'%.*s' is not a topic to publish to", PS(topic));

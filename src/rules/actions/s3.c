@@ -33,7 +33,7 @@ static void start(ActionRun *run) {
         return;
     }
     if (run->env->objects && !aws_client_is_custom(run->env->aws, s3)) {
-        folder_put(run->env->objects, a->bucket_name, a->key, item->payload, kept, run);
+        folder_put(run->env->objects, run->account, a->bucket_name, a->key, item->payload, kept, run);
         return;
     }
     Str bucket = percent_encode(run->arena, a->bucket_name, false), key = percent_encode(run->arena, a->key, true);

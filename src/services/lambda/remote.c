@@ -48,6 +48,7 @@ static void call(Functions *self, const FunctionCall *c, FunctionDone *done, voi
     *k = (Waiting){ done, ctx };
     const HttpHeader headers[] = { { S("X-Amz-Invocation-Type"), c->event ? S("Event") : S("RequestResponse") } };
     const AwsRequest rq = { .service = aws_service(S("lambda")),
+                            .account = c->account,
                             .method = S("POST"),
                             .path = str_format(&scratch, "/2015-03-31/functions/%.*s/invocations",
                                                PS(percent_encode(&scratch, c->function, false))),

@@ -133,7 +133,7 @@ Err lambda_package_store(Call *c, const LambdaPackage *p, bool dry_run, LambdaFu
     if (p->s3_bucket.len || p->s3_key.len) {
         struct Folder *objects = c->env->lambda ? lambda_objects(c->env->lambda) : NULL;
         why = S("there is no S3 here");
-        if (!objects || folder_get_wait(objects, p->s3_bucket, p->s3_key, c->arena, &zip, &why) != OK)
+        if (!objects || folder_get_wait(objects, c->account, p->s3_bucket, p->s3_key, c->arena, &zip, &why) != OK)
             return api_fail(
                 c, LAMBDA_INVALID_PARAMETER_VALUE,
                 "Error occurred while GetObject of s3://%.*s/%.*s: %.*s. Packages come as ZipFile, or from the "
