@@ -149,9 +149,11 @@ static void small_numbers_agree_with_a_naive_twin(void **state) {
         DecimalParts q = { .negative = y < 0, .digits = (ExprUInt)(y < 0 ? -y : y), .exponent = -places };
         Decimal a, b, sum, product;
         ExprInt i;
-        assert_true(decimal_from_parts(p, &a) && decimal_from_parts(q, &b));
+        assert_true(decimal_from_parts(p, &a));
+        assert_true(decimal_from_parts(q, &b));
         assert_int_equal(decimal_cmp(a, b), x < y ? -1 : x > y);
-        assert_true(decimal_add(a, b, &sum) && decimal_mul(a, b, &product));
+        assert_true(decimal_add(a, b, &sum));
+        assert_true(decimal_mul(a, b, &product));
         DecimalParts s = decimal_parts(sum), m = decimal_parts(product);
         assert_true(s.exponent == -places && (ExprInt)s.digits == (x + y < 0 ? -(x + y) : x + y));
         assert_true(m.exponent == -2 * places && (ExprInt)m.digits == (x * y < 0 ? -(x * y) : x * y));
