@@ -136,6 +136,10 @@ class Server:
         if answer.status_code != 200:
             raise ServerFault(f"/_starling/clock answered {answer.status_code}: {answer.text}")
 
+    def now(self) -> float:
+        """The clock that sessions and timestamps go by, in seconds since 1970; other tests may have moved it."""
+        return time.time() + self.ahead_ms / 1000
+
     # -- clients ------------------------------------------------------------------------------------------------
 
     def client(self, service: str, key: str | None = None, secret: str | None = None, **config):
