@@ -57,7 +57,14 @@ def topic_rule(iot, name, tags):
 
 
 def domain_configuration(iot, name, tags):
-    """Its ARN ends in what the server chose."""
+    """Its ARN ends in what the server chose. An account has room for ten: one of another test's serves as well."""
+    there = [c for c in iot.list_domain_configurations(pageSize=250)["domainConfigurations"]
+             if c["domainConfigurationName"].startswith("test-")]
+    if len(there) >= 5:
+        made = there[0]["domainConfigurationArn"]
+        iot.untag_resource(resourceArn=made, tagKeys=[*tags_of(iot, made), "none"])
+        iot.tag_resource(resourceArn=made, tags=tags)
+        return made
     made = iot.create_domain_configuration(domainConfigurationName=name, serviceType="DATA", tags=tags)["domainConfigurationArn"]
     assert made.startswith(arn(f"domainconfiguration/{name}/"))
     return made
