@@ -70,8 +70,13 @@ static const AwsEndpoint *endpoint_of(const AwsClient *c, const AwsService *serv
     return NULL;
 }
 
-bool aws_client_serves(const AwsClient *c, Str account) {
-    return !c->o.account.ptr || str_eq(c->o.account, account);
+const AwsCredentials *aws_client_credentials(const AwsClient *c, Str account, Str *why) {
+    bool serves = !account.ptr || !c->o.account.ptr || str_eq(c->o.account, account);
+    if (serves && !c->no_credentials.ptr) return &c->credentials;
+    *why = serves ? c->no_credentials
+                  : S("calls to AWS are signed with the operator's credentials, which this account may not use: the "
+                      "operator can allow it with --aws-for-all-accounts");
+    return NULL;
 }
 
 bool aws_client_is_custom(const AwsClient *c, const AwsService *service) {
@@ -182,18 +187,12 @@ void aws_call(AwsClient *c, const AwsRequest *rq, AwsDone *done, void *ctx) {
     AwsCall *k = mem_new(sizeof *k);
     *k = (AwsCall){ .done = done, .ctx = ctx, .service = rq->service->name };
     Str why = STR_NONE;
-    const AwsEndpoint *own = aws_client_endpoint(c, rq->service, &why);
-    if (rq->account.ptr && !aws_client_serves(c, rq->account)) {
-        own = NULL;
-        why = S("calls to AWS are signed with the operator's credentials, which this account may not use: the operator "
-                "can allow it with --aws-for-all-accounts");
-    }
-    if (!own) {
+    if (!aws_client_credentials(c, rq->account, &why)) {
         finish(k, &(AwsAnswer){ .result = ERR_NOT_FOUND,
                                 .why = str_format(&k->arena, "%.*s: %.*s", PS(rq->service->name), PS(why)) });
         return;
     }
-    send_signed(c, k, rq, rq->endpoint ? rq->endpoint : own);
+    send_signed(c, k, rq, rq->endpoint ? rq->endpoint : endpoint_of(c, rq->service));
 }
 
 /* ------------------------------------------------------------------------------------------------ waiting */

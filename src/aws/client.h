@@ -28,8 +28,9 @@ const AwsEndpoint *aws_client_endpoint(const AwsClient *c, const AwsService *ser
 /* An endpoint is set for it, by whatever way. False for a client that is NULL. */
 bool aws_client_is_custom(const AwsClient *c, const AwsService *service);
 
-/* Whether calls may be signed on behalf of this account: the credentials are the operator's. */
-bool aws_client_serves(const AwsClient *c, Str account);
+/* What calls on behalf of this account are signed with; NULL with *why (static, or as long as the client): there is
+ * nothing, or it is the operator's and not for this account. */
+const AwsCredentials *aws_client_credentials(const AwsClient *c, Str account, Str *why);
 
 /* All of it is copied. */
 typedef struct {

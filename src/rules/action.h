@@ -6,7 +6,6 @@
 #pragma once
 
 #include "api/op.h"
-#include "api/sigv4.h"
 #include "base/arena.h"
 #include "base/clock.h"
 
@@ -37,8 +36,7 @@ typedef struct {
     KafkaClients *kafka;
     ActionOperationFn *operation;
     void *operation_ctx;
-    const SigV4Credentials *credentials; /* whose requests outward are signed; NULL: nobody's */
-    Folder *objects;                     /* where no S3 is configured */
+    Folder *objects; /* where no S3 is configured */
     const Clock *clock;
     const Principal *self; /* the server itself: on whose behalf a rule publishes on reserved topics */
     Str region;

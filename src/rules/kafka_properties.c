@@ -1,4 +1,7 @@
-/* The properties of a kafka action are those of Kafka's Java client; this says which there are, and what librdkafka
+/* Kerberos (GSSAPI) is refused though Debian's librdkafka has it: it runs `kinit` in a shell with the principal as the
+ * rule's author wrote it (sasl.kerberos.kinit.cmd), and realm and KDC come from one krb5.conf a process.
+ *
+ * The properties of a kafka action are those of Kafka's Java client; this says which there are, and what librdkafka
  * calls them. Stores come as base64 or as texts in PEM, as get_secret gives them.
  * Source: AWS IoT developer guide, "Apache Kafka", client properties; librdkafka's CONFIGURATION.md */
 #include "rules/kafka_properties.h"
@@ -96,15 +99,37 @@ static Err check_only(const Property *p, Str value, Arena *arena, Str *why) {
     return p->only ? wrong(why, str_format(arena, "%s is one of %.*s, got '%.*s'", p->name, PS(all), PS(value))) : OK;
 }
 
+/* A store as it came: PEM, or the bytes that base64 stands for. What is in it only its password opens. */
+static Err check_store(const Property *p, Str value, Arena *arena, Str *why) {
+    static const uint8_t JKS[] = { 0xfe, 0xed, 0xfe, 0xed }, JCEKS[] = { 0xce, 0xce, 0xce, 0xce };
+    Str der;
+    if (!value.len || str_find_str(value, S("-----BEGIN ")) != SIZE_MAX) return OK;
+    if (base64_decode(arena, value, &der) != OK || !der.len)
+        return wrong(why, str_format(arena, "%s is neither PEM nor base64 of a PKCS#12 store", p->name));
+    if (der.len >= sizeof JKS && (memcmp(der.ptr, JKS, sizeof JKS) == 0 || memcmp(der.ptr, JCEKS, sizeof JCEKS) == 0))
+        return wrong(why, str_format(arena,
+                                     "%s is a store of Java's own format (JKS), which this server does not read: make "
+                                     "PKCS#12 of it with keytool -importkeystore -srckeystore FILE -destkeystore "
+                                     "FILE.p12 -deststoretype PKCS12, or give PEM",
+                                     p->name));
+    enum { DER_SEQUENCE = 0x30 };
+    if (der.ptr[0] == DER_SEQUENCE) return OK;
+    return wrong(why, str_format(arena, "%s is neither PEM nor base64 of a PKCS#12 store", p->name));
+}
+
 static Err check_one(StrPair pair, bool plain, Arena *arena, Str *why) {
     const Property *p = find(pair.key);
     if (!p) return wrong(why, str_format(arena, "clientProperties has no property '%.*s'", PS(pair.key)));
-    if (p->how == REFUSED)
-        return wrong(why, str_format(arena, "%s: Kerberos is not there; SASL has PLAIN and SCRAM-SHA-512", p->name));
+    if (p->how == REFUSED || (p->only == MECHANISM && str_eq(pair.value, S("GSSAPI"))))
+        return wrong(why, str_format(arena,
+                                     "%s: there is no Kerberos here, which would run kinit with a rule's words in one "
+                                     "realm for all accounts; SASL has PLAIN and SCRAM-SHA-512",
+                                     p->name));
     if (str_find_str(pair.value, S("${")) != SIZE_MAX) return OK;
     if (p->how == SERVERS) return check_servers(pair.value, plain, arena, why);
     if (pair.value.len > STORE_BYTES_MAX)
         return wrong(why, str_format(arena, "%s is longer than %d bytes", p->name, STORE_BYTES_MAX));
+    if (p->how == STORE_TRUST || p->how == STORE_KEY) return check_store(p, pair.value, arena, why);
     return check_only(p, pair.value, arena, why);
 }
 
@@ -155,19 +180,18 @@ static Err read_pkcs12(Str der, const char *password, Arena *arena, Store *out) 
     return OK;
 }
 
-static Err read_store(Str text, Str password, const char *name, Arena *arena, Store *out, Str *why) {
+static Err read_store(const Property *p, Str text, Str password, Arena *arena, Store *out, Str *why) {
     if (str_find_str(text, S("-----BEGIN ")) != SIZE_MAX) {
         *out = (Store){ text, text };
         return OK;
     }
-    Str der;
+    Str der = S("");
     char *pass = str_dup_c(arena, password);
     Err e = base64_decode(arena, text, &der) == OK ? read_pkcs12(der, pass, arena, out) : ERR_MALFORMED;
     if (e == OK) return OK;
-    return wrong(why, str_format(arena,
-                                 e == ERR_DENIED ? "%s cannot be opened with its password"
-                                                 : "%s is neither PEM nor base64 of a PKCS#12 store",
-                                 name));
+    return wrong(why,
+                 str_format(arena, e == ERR_DENIED ? "%s cannot be opened with its password" : "%s is no PKCS#12 store",
+                            p->name));
 }
 
 /* ------------------------------------------------------------------------------------------------ librdkafka's */
@@ -182,12 +206,12 @@ static Err set_store(rd_kafka_conf_t *conf, const Property *p, StrMap m, Str val
     Store s;
     bool trust = p->how == STORE_TRUST;
     Str password = value_of(m, trust ? "ssl.truststore.password" : "ssl.keystore.password");
-    Err e = read_store(value, password, p->name, arena, &s, why);
-    if (e == OK && trust) e = set(conf, "ssl.ca.pem", s.certs, arena, why);
-    if (e == OK && !trust) e = set(conf, "ssl.certificate.pem", s.certs, arena, why);
-    if (e == OK && !trust) e = set(conf, "ssl.key.pem", s.key, arena, why);
+    Err e = read_store(p, value, password, arena, &s, why);
+    if (e != OK || trust) return e == OK ? set(conf, "ssl.ca.pem", s.certs, arena, why) : e;
+    e = set(conf, "ssl.certificate.pem", s.certs, arena, why);
+    if (e == OK) e = set(conf, "ssl.key.pem", s.key, arena, why);
     Str key_password = value_of(m, "ssl.key.password");
-    if (e == OK && !trust && key_password.len) e = set(conf, "ssl.key.password", key_password, arena, why);
+    if (e == OK && key_password.len) e = set(conf, "ssl.key.password", key_password, arena, why);
     return e;
 }
 

@@ -20,12 +20,13 @@ struct Outside {
 
 /* ------------------------------------------------------------------------------------------------ AWS */
 
-static Err ask_aws(const Outside *o, AwsRequest *rq, Arena *arena, Str *body, Str *why) {
+static Err ask_aws(const Outside *o, const RuleAsker *who, AwsRequest *rq, Arena *arena, Str *body, Str *why) {
     AwsAnswer a;
     if (!o->o.aws) {
         *why = S("calls to AWS are not set up here");
         return ERR_NOT_IMPLEMENTED;
     }
+    rq->account = who->account;
     rq->total_ms = OUTSIDE_ANSWER_MS;
     rq->answer_bytes_max = OUTSIDE_ANSWER_BYTES_MAX;
     aws_call_wait(o->o.aws, rq, arena, &a);
@@ -37,13 +38,13 @@ static Err ask_aws(const Outside *o, AwsRequest *rq, Arena *arena, Str *body, St
     return OK;
 }
 
-static Err ask_json(const Outside *o, const char *service, const char *operation, yyjson_mut_val *body, Arena *arena,
-                    yyjson_val **out, Str *why) {
+static Err ask_json(const Outside *o, const RuleAsker *who, const char *service, const char *operation,
+                    yyjson_mut_val *body, Arena *arena, yyjson_val **out, Str *why) {
     AwsRequest rq = { .service = aws_service(str_c(service)),
                       .operation = str_c(operation),
                       .body = json_write_mut(arena, body) };
     Str text, fault;
-    Err e = ask_aws(o, &rq, arena, &text, why);
+    Err e = ask_aws(o, who, &rq, arena, &text, why);
     if (e == OK && (e = json_read(arena, text, true, out, &fault)) != OK)
         *why = str_format(arena, "%s answered no JSON: %.*s", service, PS(fault));
     return e;
@@ -56,7 +57,8 @@ static void add_key(yyjson_mut_doc *d, yyjson_mut_val *keys, const SqlOutsideCal
 }
 
 /* An item that is not there is an empty one: its attributes are Undefined. */
-static Err get_dynamodb(const Outside *o, const SqlOutsideCall *call, Arena *arena, Str *out, Str *why) {
+static Err get_dynamodb(const Outside *o, const RuleAsker *who, const SqlOutsideCall *call, Arena *arena, Str *out,
+                        Str *why) {
     yyjson_mut_doc *d = json_doc(arena);
     yyjson_mut_val *rq = yyjson_mut_obj(d), *keys, *item;
     yyjson_val *answer, *found;
@@ -64,7 +66,7 @@ static Err get_dynamodb(const Outside *o, const SqlOutsideCall *call, Arena *are
     keys = yyjson_mut_obj_add_obj(d, rq, "Key");
     add_key(d, keys, call, 1);
     if (call->args[3].ptr) add_key(d, keys, call, 3);
-    Err e = ask_json(o, "dynamodb", "GetItem", rq, arena, &answer, why);
+    Err e = ask_json(o, who, "dynamodb", "GetItem", rq, arena, &answer, why);
     if (e != OK) return e;
     found = json_get(answer, S("Item"));
     if (!found) {
@@ -79,12 +81,12 @@ static Err get_dynamodb(const Outside *o, const SqlOutsideCall *call, Arena *are
     return e;
 }
 
-static Err ask_secret(const Outside *o, Str id, bool binary, Arena *arena, Str *out, Str *why) {
+static Err ask_secret(const Outside *o, const RuleAsker *who, Str id, bool binary, Arena *arena, Str *out, Str *why) {
     yyjson_mut_doc *d = json_doc(arena);
     yyjson_mut_val *rq = yyjson_mut_obj(d);
     yyjson_val *answer;
     json_add_str(d, rq, S("SecretId"), id);
-    Err e = ask_json(o, "secretsmanager", "GetSecretValue", rq, arena, &answer, why);
+    Err e = ask_json(o, who, "secretsmanager", "GetSecretValue", rq, arena, &answer, why);
     if (e != OK) return e;
     yyjson_val *value = json_get(answer, binary ? S("SecretBinary") : S("SecretString"));
     if (!yyjson_is_str(value)) {
@@ -98,16 +100,18 @@ static Err ask_secret(const Outside *o, Str id, bool binary, Arena *arena, Str *
     return e;
 }
 
-static Err get_secret(const Outside *o, const SqlOutsideCall *call, Arena *arena, Str *out, Str *why) {
+static Err get_secret(const Outside *o, const RuleAsker *who, const SqlOutsideCall *call, Arena *arena, Str *out,
+                      Str *why) {
     bool binary = str_eq(call->args[1], S("SecretBinary"));
     int64_t now = clock_ms(o->o.clock);
-    if (secrets_get(o->secrets, call->args[0], binary, now, arena, out) == OK) return OK;
-    Err e = ask_secret(o, call->args[0], binary, arena, out, why);
-    if (e == OK) secrets_keep(o->secrets, call->args[0], binary, now, *out);
+    if (secrets_get(o->secrets, who->account, call->args[0], binary, now, arena, out) == OK) return OK;
+    Err e = ask_secret(o, who, call->args[0], binary, arena, out, why);
+    if (e == OK) secrets_keep(o->secrets, who->account, call->args[0], binary, now, *out);
     return e;
 }
 
-static Err predict(const Outside *o, const SqlOutsideCall *call, Arena *arena, Str *out, Str *why) {
+static Err predict(const Outside *o, const RuleAsker *who, const SqlOutsideCall *call, Arena *arena, Str *out,
+                   Str *why) {
     const AwsService *service = aws_service(S("machinelearning"));
     const AwsEndpoint *to;
     yyjson_val *record, *answer;
@@ -125,7 +129,7 @@ static Err predict(const Outside *o, const SqlOutsideCall *call, Arena *arena, S
     yyjson_mut_obj_add_val(d, rq, "Record", yyjson_val_mut_copy(d, record));
     json_add_str(d, rq, S("PredictEndpoint"),
                  str_format(arena, "%.*s://%.*s%.*s", PS(to->scheme), PS(to->host), PS(to->path)));
-    e = ask_json(o, "machinelearning", "Predict", rq, arena, &answer, why);
+    e = ask_json(o, who, "machinelearning", "Predict", rq, arena, &answer, why);
     if (e != OK) return e;
     yyjson_val *prediction = json_get(answer, S("Prediction"));
     if (!yyjson_is_obj(prediction)) {
@@ -143,7 +147,7 @@ static Err descriptor(const Outside *o, const RuleAsker *who, const SqlOutsideCa
         return folder_get_wait(o->o.objects, who->account, call->args[0], call->args[1], arena, out, why);
     Str bucket = percent_encode(arena, call->args[0], false), key = percent_encode(arena, call->args[1], true);
     AwsRequest rq = { .service = s3, .method = S("GET"), .path = str_format(arena, "/%.*s/%.*s", PS(bucket), PS(key)) };
-    return ask_aws(o, &rq, arena, out, why);
+    return ask_aws(o, who, &rq, arena, out, why);
 }
 
 /* ------------------------------------------------------------------------------------------------ functions */
@@ -205,20 +209,11 @@ static Err lambda(const Outside *o, const RuleAsker *who, const SqlOutsideCall *
 
 static Err ask(void *ctx, const RuleAsker *who, const SqlOutsideCall *call, Arena *arena, Str *out, Str *why) {
     const Outside *o = ctx;
-    bool signs = call->kind == SQL_GET_DYNAMODB || call->kind == SQL_GET_SECRET ||
-                 call->kind == SQL_MACHINELEARNING_PREDICT ||
-                 (call->kind == SQL_PROTO_DESCRIPTOR && aws_client_is_custom(o->o.aws, aws_service(S("s3"))));
-    if (signs && o->o.aws && !aws_client_serves(o->o.aws, who->account)) {
-        *why =
-            S("calls to AWS are signed with the operator's credentials, which this account may not use: the operator "
-              "can allow it with --aws-for-all-accounts");
-        return ERR_DENIED;
-    }
     switch (call->kind) {
     case SQL_AWS_LAMBDA: return lambda(o, who, call, arena, out, why);
-    case SQL_GET_DYNAMODB: return get_dynamodb(o, call, arena, out, why);
-    case SQL_GET_SECRET: return get_secret(o, call, arena, out, why);
-    case SQL_MACHINELEARNING_PREDICT: return predict(o, call, arena, out, why);
+    case SQL_GET_DYNAMODB: return get_dynamodb(o, who, call, arena, out, why);
+    case SQL_GET_SECRET: return get_secret(o, who, call, arena, out, why);
+    case SQL_MACHINELEARNING_PREDICT: return predict(o, who, call, arena, out, why);
     case SQL_PROTO_DESCRIPTOR: return descriptor(o, who, call, arena, out, why);
     case SQL_GET_THING_SHADOW:
     case SQL_GET_REGISTRY_DATA:

@@ -84,16 +84,18 @@ static void a_secret_is_kept_by_name_and_type_for_fifteen_minutes(void **state) 
     Arena a = { 0 };
     Secrets *s = secrets_new();
     Str out = STR_NONE;
-    assert_int_equal(secrets_get(s, S("a"), false, 0, &a, &out), ERR_NOT_FOUND);
-    secrets_keep(s, S("a"), false, 1000, S("one"));
-    secrets_keep(s, S("a"), true, 1000, S("two"));
-    secrets_keep(s, S("a"), false, 2000, S("three"));
-    assert_int_equal(secrets_get(s, S("a"), false, 2000 + SECRET_KEPT_MS - 1, &a, &out), OK);
+    assert_int_equal(secrets_get(s, S("1"), S("a"), false, 0, &a, &out), ERR_NOT_FOUND);
+    secrets_keep(s, S("1"), S("a"), false, 1000, S("one"));
+    secrets_keep(s, S("1"), S("a"), true, 1000, S("two"));
+    secrets_keep(s, S("1"), S("a"), false, 2000, S("three"));
+    assert_int_equal(secrets_get(s, S("1"), S("a"), false, 2000 + SECRET_KEPT_MS - 1, &a, &out), OK);
     assert_true(str_eq(out, S("three")));
-    assert_int_equal(secrets_get(s, S("a"), true, 1000, &a, &out), OK);
+    assert_int_equal(secrets_get(s, S("1"), S("a"), true, 1000, &a, &out), OK);
     assert_true(str_eq(out, S("two")));
-    assert_int_equal(secrets_get(s, S("a"), false, 2000 + SECRET_KEPT_MS, &a, &out), ERR_NOT_FOUND);
-    assert_int_equal(secrets_get(s, S("a"), true, 999, &a, &out), ERR_NOT_FOUND); /* the clock went back */
+    assert_int_equal(secrets_get(s, S("2"), S("a"), true, 1000, &a, &out), ERR_NOT_FOUND); /* another account's */
+    assert_int_equal(secrets_get(s, S("1a"), S(""), true, 1000, &a, &out), ERR_NOT_FOUND);
+    assert_int_equal(secrets_get(s, S("1"), S("a"), false, 2000 + SECRET_KEPT_MS, &a, &out), ERR_NOT_FOUND);
+    assert_int_equal(secrets_get(s, S("1"), S("a"), true, 999, &a, &out), ERR_NOT_FOUND); /* the clock went back */
     secrets_free(s);
     arena_free(&a);
 }
@@ -103,10 +105,10 @@ static void of_many_secrets_the_oldest_goes(void **state) {
     Arena a = { 0 };
     Secrets *s = secrets_new();
     Str out;
-    for (int i = 0; i <= SECRETS_MAX; i++) secrets_keep(s, str_format(&a, "%d", i), false, i, S("x"));
-    assert_int_equal(secrets_get(s, S("0"), false, SECRETS_MAX, &a, &out), ERR_NOT_FOUND);
+    for (int i = 0; i <= SECRETS_MAX; i++) secrets_keep(s, S("1"), str_format(&a, "%d", i), false, i, S("x"));
+    assert_int_equal(secrets_get(s, S("1"), S("0"), false, SECRETS_MAX, &a, &out), ERR_NOT_FOUND);
     for (int i = 1; i <= SECRETS_MAX; i++)
-        assert_int_equal(secrets_get(s, str_format(&a, "%d", i), false, SECRETS_MAX, &a, &out), OK);
+        assert_int_equal(secrets_get(s, S("1"), str_format(&a, "%d", i), false, SECRETS_MAX, &a, &out), OK);
     secrets_free(s);
     arena_free(&a);
 }

@@ -7,8 +7,8 @@
  * besides. */
 
 typedef struct {
-    uint8_t *bytes; /* the id, then the value; NULL: free */
-    size_t id_len, value_len;
+    uint8_t *bytes; /* the account, the id, then the value; NULL: free */
+    size_t account_len, id_len, value_len;
     int64_t at_ms;
     bool binary;
 } Secret;
@@ -19,15 +19,17 @@ struct Secrets {
 };
 
 static void drop(Secret *k) {
-    if (k->bytes) explicit_bzero(k->bytes, k->id_len + k->value_len);
+    if (k->bytes) explicit_bzero(k->bytes, k->account_len + k->id_len + k->value_len);
     free(k->bytes);
     *k = (Secret){ 0 };
 }
 
-static Secret *find(Secrets *s, Str id, bool binary) {
+static Secret *find(Secrets *s, Str account, Str id, bool binary) {
     for (size_t i = 0; i < SECRETS_MAX; i++) {
         Secret *k = &s->kept[i];
-        if (k->bytes && k->binary == binary && str_eq((Str){ k->bytes, k->id_len }, id)) return k;
+        if (k->bytes && k->binary == binary && str_eq((Str){ k->bytes, k->account_len }, account) &&
+            str_eq((Str){ k->bytes + k->account_len, k->id_len }, id))
+            return k;
     }
     return NULL;
 }
@@ -55,25 +57,26 @@ void secrets_free(Secrets *s) {
 }
 
 /* A clock that went back makes everything old. */
-Err secrets_get(Secrets *s, Str id, bool binary, int64_t now_ms, Arena *arena, Str *out) {
+Err secrets_get(Secrets *s, Str account, Str id, bool binary, int64_t now_ms, Arena *arena, Str *out) {
     pthread_mutex_lock(&s->lock);
-    Secret *k = find(s, id, binary);
+    Secret *k = find(s, account, id, binary);
     if (k && (now_ms - k->at_ms >= SECRET_KEPT_MS || now_ms < k->at_ms)) {
         drop(k);
         k = NULL;
     }
-    if (k) *out = str_dup(arena, (Str){ k->bytes + k->id_len, k->value_len });
+    if (k) *out = str_dup(arena, (Str){ k->bytes + k->account_len + k->id_len, k->value_len });
     pthread_mutex_unlock(&s->lock);
     return k ? OK : ERR_NOT_FOUND;
 }
 
-void secrets_keep(Secrets *s, Str id, bool binary, int64_t now_ms, Str value) {
+void secrets_keep(Secrets *s, Str account, Str id, bool binary, int64_t now_ms, Str value) {
     pthread_mutex_lock(&s->lock);
-    Secret *k = find(s, id, binary);
+    Secret *k = find(s, account, id, binary);
     if (!k) k = place(s);
     drop(k);
-    *k = (Secret){ mem_new(id.len + value.len + 1), id.len, value.len, now_ms, binary };
-    if (id.len) memcpy(k->bytes, id.ptr, id.len);
-    if (value.len) memcpy(k->bytes + id.len, value.ptr, value.len);
+    *k = (Secret){ mem_new(account.len + id.len + value.len + 1), account.len, id.len, value.len, now_ms, binary };
+    if (account.len) memcpy(k->bytes, account.ptr, account.len);
+    if (id.len) memcpy(k->bytes + account.len, id.ptr, id.len);
+    if (value.len) memcpy(k->bytes + account.len + id.len, value.ptr, value.len);
     pthread_mutex_unlock(&s->lock);
 }

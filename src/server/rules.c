@@ -1,7 +1,5 @@
 #include "server/rules.h"
 
-#include <stdlib.h>
-
 #include "generated/iot.h"
 #include "net/fetch.h"
 #include "rules/rules.h"
@@ -34,7 +32,7 @@ static void tell_account(Server *s, const RuleEvent *e) {
                        .more = { { .name = "ruleName", .text = e->rule } },
                        .more_n = 1 };
     if (e->action.len) entry.more[entry.more_n++] = (LogField){ .name = "ruleAction", .text = e->action };
-    if (e->resource.len) entry.more[entry.more_n++] = (LogField){ .name = "resource", .text = e->resource };
+    if (e->resource.len) entry.more[entry.more_n++] = (LogField){ .name = "resources", .text = e->resource };
     const LogSubject subject = {
         .account = e->account, .client_id = e->client_id, .principal_id = e->principal, .source_ip = e->source_ip
     };
@@ -84,13 +82,6 @@ Err open_rules(Server *s, Str *why) {
     return OK;
 }
 
-/* As the SDKs read it. */
-static void read_key(Server *s) {
-    s->aws_key = (SigV4Credentials){ .access_key = str_c(getenv("AWS_ACCESS_KEY_ID")),
-                                     .secret = str_c(getenv("AWS_SECRET_ACCESS_KEY")),
-                                     .security_token = str_c(getenv("AWS_SESSION_TOKEN")) };
-}
-
 /* What rules call of this server's own services. */
 static Err operation(void *ctx, Str account, const ApiService *service, Str name, const void *in, Arena *arena,
                      void **out, Str *code, Str *message) {
@@ -101,11 +92,9 @@ static Err operation(void *ctx, Str account, const ApiService *service, Str name
 }
 
 void connect_rules(Server *s) {
-    read_key(s);
     rules_connect(s->env.rules, &(ActionEnv){ .broker = s->env.broker,
                                               .functions = s->env.functions,
                                               .outward = s->outward,
-                                              .credentials = &s->aws_key,
                                               .operation = operation,
                                               .operation_ctx = s,
                                               .fetch = s->fetch,

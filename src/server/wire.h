@@ -4,7 +4,6 @@
 #include "broker/broker.h"
 #include "gateway/gateway.h"
 #include "server/log_ring.h"
-#include "api/sigv4.h"
 #include "server/settings.h"
 
 enum { REACTORS_MAX = 64 };
@@ -28,7 +27,6 @@ typedef struct Server {
     struct Remote *lambda_remote; /* NULL: functions run here */
     struct Fetch *outward;        /* what rules' authors name */
     struct Outside *outside;      /* what rules' SQL asks of others */
-    SigV4Credentials aws_key;     /* of the environment; borrowed */
     struct Fetch *fetch;          /* outward.h */
     struct AwsClient *aws;
     struct Folder *objects;

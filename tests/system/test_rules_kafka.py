@@ -12,6 +12,7 @@ from support.kafka import PASSWORD, USER, Kafka
 from support.mqtt import wait_until
 from support.rules import ROLE, action_figure, make_rule, own_server, republish
 
+JKS = base64.b64encode(bytes.fromhex("feedfeed00000002") + bytes(40)).decode()
 pytestmark = pytest.mark.skipif(not Kafka.present(), reason="no Java or no .deps/kafka: tools/fetch_kafka")
 
 
@@ -165,7 +166,13 @@ def test_a_broker_that_comes_back_gets_all_of_it(own, own_iot, tmp_path, destina
     ({"bootstrap.servers": "b:9092", "security.protocol": "TLS"}, "security.protocol"),
     ({"bootstrap.servers": "b:9092", "security.protocol": "SSL", "acks": "2"}, "acks"),
     ({"bootstrap.servers": "b:9092", "security.protocol": "SSL", "linger.ms": "5"}, "linger.ms"),
-    ({"bootstrap.servers": "b:9092", "security.protocol": "SASL_SSL", "sasl.mechanism": "GSSAPI"}, "sasl.mechanism"),
+    ({"bootstrap.servers": "b:9092", "security.protocol": "SASL_SSL", "sasl.mechanism": "GSSAPI"}, "Kerberos"),
+    ({"bootstrap.servers": "b:9092", "security.protocol": "SASL_SSL", "sasl.mechanism": "DIGEST-MD5"}, "sasl.mechanism"),
+    # A JKS begins with FEEDFEED. Source: OpenJDK, sun.security.provider.JavaKeyStore
+    ({"bootstrap.servers": "b:9092", "security.protocol": "SSL", "ssl.truststore": JKS}, "keytool -importkeystore"),
+    ({"bootstrap.servers": "b:9092", "security.protocol": "SSL", "ssl.keystore": JKS}, "PKCS12"),
+    ({"bootstrap.servers": "b:9092", "security.protocol": "SSL", "ssl.keystore": "no base64!"}, "neither PEM"),
+    ({"bootstrap.servers": "b:9092", "security.protocol": "SSL", "ssl.truststore": "aGVsbG8="}, "neither PEM"),
     ({"bootstrap.servers": "b:9092", "security.protocol": "SASL_SSL", "sasl.kerberos.principal": "p"}, "Kerberos"),
 ])
 def test_properties_that_would_not_do_are_refused(own_iot, destination, name, fails, properties, word):

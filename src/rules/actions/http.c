@@ -149,12 +149,9 @@ static const char *fill_headers(const ActionRun *run, bool batched, Headers *out
 }
 
 static const char *sign(const ActionRun *run, const IotSigV4Authorization *auth, Str url, Str body, Headers *h) {
-    const SigV4Credentials *key = run->env->credentials;
-    if (run->env->aws && !aws_client_serves(run->env->aws, run->account))
-        return "requests are signed with the operator's credentials, which this account may not use: the operator can "
-               "allow it with --aws-for-all-accounts";
-    if (!key || !key->access_key.len)
-        return "this server has no AWS access key to sign with: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for it";
+    Str why = S("calls to AWS are not set up here");
+    const AwsCredentials *key = run->env->aws ? aws_client_credentials(run->env->aws, run->account, &why) : NULL;
+    if (!key) return str_dup_c(run->arena, why);
     Str rest = str_from(url, str_find_str(url, S("//")) + 2), host = rest;
     size_t end = 0;
     while (end < rest.len && !strchr("/?#", rest.ptr[end])) end++;
@@ -168,9 +165,11 @@ static const char *sign(const ActionRun *run, const IotSigV4Authorization *auth,
                             .headers = h->items,
                             .headers_n = h->n,
                             .body = body };
-    SigV4Credentials who = *key;
-    who.region = auth->signing_region;
-    who.service = auth->service_name;
+    const SigV4Credentials who = { .access_key = key->access_key,
+                                   .secret = key->secret,
+                                   .security_token = key->token,
+                                   .region = auth->signing_region,
+                                   .service = auth->service_name };
     HttpHeader made[3];
     sigv4_sign(&who, &rq, real_ms(), run->arena, made);
     h->n--; /* Host is written from the URL */

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "mqtt/props.h"
 #include "mqtt/topic.h"
+#include "rules/action.h"
 #include "rules/sql.h"
 #include "server/commands/args.h"
 #include "server/commands/client.h"
@@ -147,10 +148,10 @@ static Err open_message(Trial *t, Str *why) {
 /* ---- actions ---- */
 
 /* Writes the parameters with their templates rendered; literal members stay. */
-static int render(Trial *t, Str member, yyjson_val *v, const SqlVariables *variables, yyjson_mut_doc *doc,
-                  yyjson_mut_val **out) {
+static int render(Trial *t, const ActionKind *kind, Str member, yyjson_val *v, const SqlVariables *variables,
+                  yyjson_mut_doc *doc, yyjson_mut_val **out) {
     int status = 0;
-    if (yyjson_is_str(v) && !str_eq(member, S("roleArn")) && !str_eq(member, S("destinationArn"))) {
+    if (yyjson_is_str(v) && !action_is_literal(kind, member)) {
         const SqlTemplate *template;
         SqlFault fault;
         Str text, why;
@@ -167,13 +168,13 @@ static int render(Trial *t, Str member, yyjson_val *v, const SqlVariables *varia
     if (yyjson_is_obj(v)) {
         *out = yyjson_mut_obj(doc);
         yyjson_obj_foreach(v, i, n, key, value) {
-            if ((status = render(t, json_str(key), value, variables, doc, &inner)) != 0) return status;
+            if ((status = render(t, kind, json_str(key), value, variables, doc, &inner)) != 0) return status;
             yyjson_mut_obj_add(*out, yyjson_val_mut_copy(doc, key), inner);
         }
     } else if (yyjson_is_arr(v)) {
         *out = yyjson_mut_arr(doc);
         yyjson_arr_foreach(v, i, n, value) {
-            if ((status = render(t, member, value, variables, doc, &inner)) != 0) return status;
+            if ((status = render(t, kind, member, value, variables, doc, &inner)) != 0) return status;
             yyjson_mut_arr_append(*out, inner);
         }
     } else {
@@ -188,7 +189,9 @@ static int show_action(Trial *t, const char *title, yyjson_val *action, const Sq
     yyjson_obj_foreach(action, i, n, key, value) {
         yyjson_mut_doc *doc = json_doc(&t->arena);
         yyjson_mut_val *rendered = NULL;
-        int status = render(t, STR_NONE, value, variables, doc, &rendered);
+        const ActionKind *kind = action_kind(json_str(key));
+        if (!kind) return args_fail("there is no %.*s action", PS(json_str(key)));
+        int status = render(t, kind, STR_NONE, value, variables, doc, &rendered);
         if (status != 0) return status;
         printf("%s %.*s: %.*s\n", title, PS(json_str(key)), PS(json_write_mut(&t->arena, rendered)));
     }
