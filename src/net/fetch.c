@@ -1,6 +1,5 @@
 #include "net/fetch.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -11,12 +10,14 @@
 
 #include "base/clock.h"
 #include "base/writer.h"
+#include "net/curl_library.h"
 
 /* libcurl's multi interface belongs to one thread; others hand it requests by a list under a lock and wake its poll.
  * A request is one Job with an arena of its own, from fetch_start until its FetchDone has returned. libcurl makes a
  * request wait when its host has all the connections that it may have, and does not look at its time limit meanwhile:
  * so jobs are also kept in a list by deadline, whose due ones are ended here. As limits are mostly alike, a new job
- * finds its place at the list's end. Easy handles are used again: making one costs more than a small request. */
+ * finds its place at the list's end. Easy handles are used again: making one costs more than a small request.
+ * libcurl itself is loaded by the thread when the first request comes. */
 
 enum { IDLE_POLL_MS = 60000, EASY_KEPT = 64, ANSWER_HEADER_BYTES_MAX = 64 << 10 };
 
@@ -25,7 +26,9 @@ typedef struct Job {
     Fetch *fetch;
     Arena arena;
     CURL *easy;
-    struct curl_slist *lines;
+    const char **lines; /* of its head */
+    size_t lines_n;
+    struct curl_slist *list; /* the same */
     char *method, *url, *ca_file;
     Str body, client_cert_pem, client_key;
     int64_t connect_ms, total_ms, due_ms;
@@ -41,13 +44,18 @@ typedef struct Job {
 } Job;
 
 struct Fetch {
-    CURLM *multi;
     pthread_t thread;
     pthread_mutex_t lock;
+    pthread_cond_t first;       /* request, or the end */
+    CURLM *multi;               /* NULL: not yet. Set under lock */
     Job *posted, **posted_tail; /* under lock */
     int64_t waiting, waiting_max;
     bool stopping, stopped, elsewhere_only;
+    int64_t per_host_max, connections_max;
     /* the thread's */
+    CurlLibrary curl;
+    Arena arena;
+    Str why;         /* libcurl cannot be used */
     Job by_deadline; /* head of a ring */
     CURL *kept[EASY_KEPT];
     size_t kept_n;
@@ -60,7 +68,7 @@ static int64_t now_ms(void) {
 /* ------------------------------------------------------------------------------------------------ the answer */
 
 static void job_free(Job *j) {
-    curl_slist_free_all(j->lines);
+    if (j->list) j->fetch->curl.slist_free_all(j->list);
     arena_free(&j->arena);
     free(j);
 }
@@ -69,7 +77,7 @@ static void finish(Job *j, Err result, Str why) {
     FetchAnswer a = { .result = result, .why = why };
     if (result == OK) {
         long status = 0;
-        curl_easy_getinfo(j->easy, CURLINFO_RESPONSE_CODE, &status);
+        j->fetch->curl.easy_getinfo(j->easy, CURLINFO_RESPONSE_CODE, &status);
         a.status = (int)status;
         a.headers = j->headers;
         a.headers_n = j->headers_n;
@@ -123,7 +131,8 @@ static Str why_of(Job *j, CURLcode code) {
     if (j->too_large)
         return str_format(&j->arena, "%s %s: the answer is larger than %zu bytes", j->method, j->url,
                           j->answer_bytes_max);
-    return str_format(&j->arena, "%s %s: %s", j->method, j->url, j->fault[0] ? j->fault : curl_easy_strerror(code));
+    return str_format(&j->arena, "%s %s: %s", j->method, j->url,
+                      j->fault[0] ? j->fault : j->fetch->curl.easy_strerror(code));
 }
 
 /* ------------------------------------------------------------------------------------------------ the request */
@@ -165,46 +174,52 @@ static bool is_loopback(const char *url) {
     return false;
 }
 
-static void set_pem(CURL *easy, CURLoption data, CURLoption type, Str pem) {
+static void set_pem(const CurlLibrary *curl, CURL *easy, CURLoption data, CURLoption type, Str pem) {
     struct curl_blob blob = { (void *)(uintptr_t)pem.ptr, pem.len, CURL_BLOB_NOCOPY };
-    curl_easy_setopt(easy, data, &blob);
-    curl_easy_setopt(easy, type, "PEM");
+    curl->easy_setopt(easy, data, &blob);
+    curl->easy_setopt(easy, type, "PEM");
 }
 
 static void set_up(Job *j, CURL *easy) {
+    const CurlLibrary *curl = &j->fetch->curl;
     j->easy = easy;
     j->answer = writer_in(&j->arena);
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, j);
-    curl_easy_setopt(easy, CURLOPT_URL, j->url);
-    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L); /* a signature covers it */
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, j->fault);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, j);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, j->lines);
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, j->method);
-    if (strcmp(j->method, "HEAD") == 0) curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    for (size_t i = 0; i < j->lines_n; i++) {
+        struct curl_slist *list = curl->slist_append(j->list, j->lines[i]);
+        if (!list) abort(); /* as base/arena does: no memory */
+        j->list = list;
+    }
+    curl->easy_setopt(easy, CURLOPT_PRIVATE, j);
+    curl->easy_setopt(easy, CURLOPT_URL, j->url);
+    curl->easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L); /* a signature covers it */
+    curl->easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl->easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl->easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl->easy_setopt(easy, CURLOPT_ERRORBUFFER, j->fault);
+    curl->easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    curl->easy_setopt(easy, CURLOPT_OPENSOCKETDATA, j);
+    curl->easy_setopt(easy, CURLOPT_HTTPHEADER, j->list);
+    curl->easy_setopt(easy, CURLOPT_CUSTOMREQUEST, j->method);
+    if (strcmp(j->method, "HEAD") == 0) curl->easy_setopt(easy, CURLOPT_NOBODY, 1L);
     if (j->body.ptr) {
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)j->body.len);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, j->body.ptr);
+        curl->easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)j->body.len);
+        curl->easy_setopt(easy, CURLOPT_POSTFIELDS, j->body.ptr);
     }
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)j->connect_ms);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, j);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, j);
+    curl->easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)j->connect_ms);
+    curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+    curl->easy_setopt(easy, CURLOPT_WRITEDATA, j);
+    curl->easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+    curl->easy_setopt(easy, CURLOPT_HEADERDATA, j);
     if (j->redirects_max > 0) {
-        curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
-        curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)j->redirects_max);
-        curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+        curl->easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+        curl->easy_setopt(easy, CURLOPT_MAXREDIRS, (long)j->redirects_max);
+        curl->easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     }
-    if (is_loopback(j->url) || j->fetch->elsewhere_only) curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
-    if (j->ca_file) curl_easy_setopt(easy, CURLOPT_CAINFO, j->ca_file);
+    if (is_loopback(j->url) || j->fetch->elsewhere_only) curl->easy_setopt(easy, CURLOPT_NOPROXY, "*");
+    if (j->ca_file) curl->easy_setopt(easy, CURLOPT_CAINFO, j->ca_file);
     if (j->client_cert_pem.ptr) {
-        set_pem(easy, CURLOPT_SSLCERT_BLOB, CURLOPT_SSLCERTTYPE, j->client_cert_pem);
-        set_pem(easy, CURLOPT_SSLKEY_BLOB, CURLOPT_SSLKEYTYPE, j->client_key);
+        set_pem(curl, easy, CURLOPT_SSLCERT_BLOB, CURLOPT_SSLCERTTYPE, j->client_cert_pem);
+        set_pem(curl, easy, CURLOPT_SSLKEY_BLOB, CURLOPT_SSLKEYTYPE, j->client_key);
     }
 }
 
@@ -220,26 +235,22 @@ static bool is_token(Str s) {
     return s.len > 0;
 }
 
-static void add_line(Job *j, const char *line) {
-    struct curl_slist *lines = curl_slist_append(j->lines, line);
-    if (!lines) abort(); /* as base/arena does: no memory */
-    j->lines = lines;
-}
-
 /* libcurl's way to send a header without value is "Name;", and "Name:" takes one away that it would add. */
 static Str add_headers(Job *j, const FetchRequest *rq) {
     static const char *const ADDED_BY_CURL[] = { "Accept", "Content-Type", "Expect" };
+    enum { ADDED_N = sizeof ADDED_BY_CURL / sizeof *ADDED_BY_CURL };
+    j->lines = arena_array(&j->arena, const char *, rq->headers_n + ADDED_N);
     for (size_t i = 0; i < rq->headers_n; i++) {
         HttpHeader h = { rq->headers[i].name, str_trim(rq->headers[i].value) };
         if (!is_token(h.name)) return str_format(&j->arena, "'%.*s' is no name for a header", PS(h.name));
         if (has_control(h.value)) return str_format(&j->arena, "header %.*s: a control character", PS(h.name));
         Str line = h.value.len ? str_format(&j->arena, "%.*s: %.*s", PS(h.name), PS(h.value))
                                : str_format(&j->arena, "%.*s;", PS(h.name));
-        add_line(j, (const char *)line.ptr);
+        j->lines[j->lines_n++] = (const char *)line.ptr;
     }
-    for (size_t i = 0; i < sizeof ADDED_BY_CURL / sizeof *ADDED_BY_CURL; i++)
+    for (size_t i = 0; i < ADDED_N; i++)
         if (!http_header(rq->headers, rq->headers_n, str_c(ADDED_BY_CURL[i])).ptr)
-            add_line(j, (const char *)str_format(&j->arena, "%s:", ADDED_BY_CURL[i]).ptr);
+            j->lines[j->lines_n++] = (const char *)str_format(&j->arena, "%s:", ADDED_BY_CURL[i]).ptr;
     return STR_NONE;
 }
 
@@ -266,6 +277,14 @@ static Str take_request(Job *j, const FetchRequest *rq) {
     return add_headers(j, rq);
 }
 
+/* Under the lock: not after fetch_stop. */
+static void wake(Fetch *f) {
+    if (f->multi)
+        f->curl.multi_wakeup(f->multi);
+    else
+        pthread_cond_signal(&f->first);
+}
+
 void fetch_start(Fetch *f, const FetchRequest *rq, FetchDone *done, void *ctx) {
     Job *j = mem_new(sizeof *j);
     j->fetch = f;
@@ -283,7 +302,7 @@ void fetch_start(Fetch *f, const FetchRequest *rq, FetchDone *done, void *ctx) {
         f->waiting++;
         *f->posted_tail = j;
         f->posted_tail = &j->next;
-        if (first) curl_multi_wakeup(f->multi); /* under the lock: not after fetch_stop */
+        if (first) wake(f);
     }
     pthread_mutex_unlock(&f->lock);
     if (closed)
@@ -296,10 +315,10 @@ void fetch_start(Fetch *f, const FetchRequest *rq, FetchDone *done, void *ctx) {
 
 static void keep_easy(Fetch *f, CURL *easy) {
     if (f->kept_n == EASY_KEPT) {
-        curl_easy_cleanup(easy);
+        f->curl.easy_cleanup(easy);
         return;
     }
-    curl_easy_reset(easy);
+    f->curl.easy_reset(easy);
     f->kept[f->kept_n++] = easy;
 }
 
@@ -308,7 +327,7 @@ static void end_job(Fetch *f, Job *j, Err result, Str why) {
     CURL *easy = j->easy;
     j->next->prev = j->prev;
     j->prev->next = j->next;
-    if (easy) curl_multi_remove_handle(f->multi, easy);
+    if (easy) f->curl.multi_remove_handle(f->multi, easy);
     pthread_mutex_lock(&f->lock);
     f->waiting--;
     pthread_mutex_unlock(&f->lock);
@@ -323,9 +342,16 @@ static void enter(Fetch *f, Job *j) {
     j->next = after->next;
     after->next->prev = j;
     after->next = j;
-    CURL *easy = f->kept_n ? f->kept[--f->kept_n] : curl_easy_init();
+    if (!f->multi) {
+        if (f->why.ptr)
+            end_job(f, j, ERR_IO, f->why);
+        else
+            end_job(f, j, ERR_CLOSED, S("the server is shutting down"));
+        return;
+    }
+    CURL *easy = f->kept_n ? f->kept[--f->kept_n] : f->curl.easy_init();
     if (easy) set_up(j, easy);
-    if (!easy || curl_multi_add_handle(f->multi, easy) != CURLM_OK)
+    if (!easy || f->curl.multi_add_handle(f->multi, easy) != CURLM_OK)
         end_job(f, j, ERR_IO, S("libcurl could not take the request"));
 }
 
@@ -345,11 +371,11 @@ static bool take_posted(Fetch *f) {
 
 static void end_finished(Fetch *f) {
     int left;
-    for (CURLMsg *m; (m = curl_multi_info_read(f->multi, &left)) != NULL;) {
+    for (CURLMsg *m; (m = f->curl.multi_info_read(f->multi, &left)) != NULL;) {
         char *private;
         CURLcode code = m->data.result;
         if (m->msg != CURLMSG_DONE) continue;
-        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &private);
+        f->curl.easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &private);
         Job *j = (Job *)(void *)private;
         Err e = err_of(j, code);
         end_job(f, j, e, e == OK ? STR_NONE : why_of(j, code));
@@ -367,13 +393,44 @@ static int end_overdue(Fetch *f) {
     return left < IDLE_POLL_MS ? (int)left : IDLE_POLL_MS;
 }
 
+/* Until there is something to do. false: the end. */
+static bool wait_for_first(Fetch *f) {
+    pthread_mutex_lock(&f->lock);
+    while (!f->posted && !f->stopping) pthread_cond_wait(&f->first, &f->lock);
+    bool stopping = f->stopping;
+    pthread_mutex_unlock(&f->lock);
+    return !stopping;
+}
+
+static void begin(Fetch *f) {
+    CurlLibrary curl;
+    if (curl_library_load(&f->arena, &curl, &f->why) != OK) return;
+    CURLM *multi = curl.multi_init();
+    if (!multi) {
+        f->why = S("libcurl could not be started");
+        return;
+    }
+    curl.multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)f->per_host_max);
+    curl.multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)f->connections_max);
+    curl.multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)f->connections_max);
+    pthread_mutex_lock(&f->lock);
+    f->curl = curl;
+    f->multi = multi;
+    pthread_mutex_unlock(&f->lock);
+}
+
 static void *thread_main(void *arg) {
     Fetch *f = arg;
+    if (wait_for_first(f)) begin(f);
     while (take_posted(f)) {
         int running;
-        curl_multi_perform(f->multi, &running);
+        if (!f->multi) { /* what was posted has been told */
+            wait_for_first(f);
+            continue;
+        }
+        f->curl.multi_perform(f->multi, &running);
         end_finished(f);
-        curl_multi_poll(f->multi, NULL, 0, end_overdue(f), NULL);
+        f->curl.multi_poll(f->multi, NULL, 0, end_overdue(f), NULL);
     }
     while (f->by_deadline.next != &f->by_deadline)
         end_job(f, f->by_deadline.next, ERR_CLOSED, S("the server is shutting down"));
@@ -384,21 +441,14 @@ static void *thread_main(void *arg) {
 
 Err fetch_new(const FetchOptions *o, Fetch **out) {
     Fetch *f = mem_new(sizeof *f);
-    int64_t per_host = o->connections_per_host_max ? o->connections_per_host_max : FETCH_PER_HOST_MAX;
-    int64_t all = o->connections_max ? o->connections_max : FETCH_CONNECTIONS_MAX;
+    f->per_host_max = o->connections_per_host_max ? o->connections_per_host_max : FETCH_PER_HOST_MAX;
+    f->connections_max = o->connections_max ? o->connections_max : FETCH_CONNECTIONS_MAX;
     f->elsewhere_only = o->elsewhere_only;
     f->waiting_max = o->waiting_max ? o->waiting_max : FETCH_WAITING_MAX;
     f->posted_tail = &f->posted;
     f->by_deadline.next = f->by_deadline.prev = &f->by_deadline;
     pthread_mutex_init(&f->lock, NULL);
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !(f->multi = curl_multi_init())) {
-        pthread_mutex_destroy(&f->lock);
-        free(f);
-        return ERR_IO;
-    }
-    curl_multi_setopt(f->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)per_host);
-    curl_multi_setopt(f->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)all);
-    curl_multi_setopt(f->multi, CURLMOPT_MAXCONNECTS, (long)all);
+    pthread_cond_init(&f->first, NULL);
     if (pthread_create(&f->thread, NULL, thread_main, f) != 0) {
         f->stopped = true;
         fetch_free(f);
@@ -412,7 +462,7 @@ void fetch_stop(Fetch *f) {
     pthread_mutex_lock(&f->lock);
     bool first = !f->stopping;
     f->stopping = true;
-    if (first) curl_multi_wakeup(f->multi);
+    if (first) wake(f);
     pthread_mutex_unlock(&f->lock);
     if (f->stopped) return;
     pthread_join(f->thread, NULL);
@@ -422,8 +472,10 @@ void fetch_stop(Fetch *f) {
 void fetch_free(Fetch *f) {
     if (!f) return;
     fetch_stop(f);
-    for (size_t i = 0; i < f->kept_n; i++) curl_easy_cleanup(f->kept[i]);
-    curl_multi_cleanup(f->multi);
+    for (size_t i = 0; i < f->kept_n; i++) f->curl.easy_cleanup(f->kept[i]);
+    if (f->multi) f->curl.multi_cleanup(f->multi);
+    arena_free(&f->arena);
+    pthread_cond_destroy(&f->first);
     pthread_mutex_destroy(&f->lock);
     free(f);
 }

@@ -46,7 +46,8 @@ typedef struct {
  * Must not wait for anything; may start other requests. The answer is borrowed. */
 typedef void FetchDone(void *ctx, const FetchAnswer *answer);
 
-/* Errors: ERR_IO where libcurl or the thread cannot start */
+/* Errors: ERR_IO where the thread cannot start. libcurl is loaded with the first request, which fails where it is not
+ * there. */
 NODISCARD Err fetch_new(const FetchOptions *options, Fetch **out);
 /* From any thread. */
 void fetch_start(Fetch *f, const FetchRequest *request, FetchDone *done, void *ctx);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "gateway/reached.h"
@@ -14,6 +13,7 @@
 #include "net/fetch.h"
 #include "rules/rules.h"
 #include "server/functions.h"
+#include "server/opening.h"
 #include "server/outward.h"
 #include "server/rules.h"
 #include "server/upkeep.h"
@@ -76,30 +76,7 @@ static Str newest_logs(Env *env, uint64_t from, Arena *arena, uint64_t *next) {
 
 /* ------------------------------------------------------------------------------------------------ parts */
 
-static Err open_store(Server *s, Str *why) {
-    const Settings *o = &s->settings;
-    if (mkdir(o->data, 0700) && errno != EEXIST) {
-        *why = str_format(&s->arena, "data: cannot make the folder '%s': %s", o->data, strerror(errno));
-        return ERR_IO;
-    }
-    StoreOptions so = { .engine = o->ephemeral ? "memory" : "rocksdb",
-                        .dir = str_dup_c(&s->arena, str_format(&s->arena, "%s/store", o->data)),
-                        .files_max = (int)o->store_files_max,
-                        .skip_sync = o->skip_sync,
-                        .salvage = o->salvage };
-    Err e = store_open(&so, &s->arena, &s->env.store, why);
-    if (e != OK) return e;
-    /* of a server that was killed; one that runs would hold the store */
-    unlink(str_dup_c(&s->arena, str_format(&s->arena, "%s/ready.json", o->data)));
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    s->env.workers = workers_start(s->env.store, (int)(o->workers ? o->workers : cores));
-    s->env.slow_workers = workers_start(s->env.store, (int)(cores > 1 ? cores / 2 : 1));
-    workers_one_by_one(s->env.slow_workers);
-    if (o->answer_early) workers_answer_early(s->env.workers);
-    return OK;
-}
-
-static Err open_identity(Server *s, Str *why) {
+static Err open_issuer(Server *s, Str *why) {
     const Settings *o = &s->settings;
     Str host = str_c(o->hostname);
     IssuerOptions io = { .dir = o->data,
@@ -109,22 +86,8 @@ static Err open_identity(Server *s, Str *why) {
                          .server_chain_file = o->tls_chain,
                          .server_key_file = o->tls_key };
     Err e = issuer_open(&io, &s->arena, &s->env.issuer, why);
-    if (e != OK) return e;
-    KeyRingOptions ko = { .store = s->env.store,
-                          .rng = &s->rng,
-                          .data_dir = o->data,
-                          .account = s->env.account,
-                          .region = s->env.region,
-                          .now_ms = real_ms() };
-    e = keyring_open(&ko, &s->arena, &s->env.keys, why);
-    if (e != OK) return e;
-    DirectoryOptions dopt = {
-        .store = s->env.store, .workers = s->env.workers, .account = s->env.account, .region = s->env.region
-    };
-    s->env.directory = directory_open(&dopt);
-    s->env.endpoint_domain = issuer_domain(s->env.issuer);
-    DomainBookOptions bo = { s->env.store, s->env.account, s->env.region, s->env.endpoint_domain };
-    return domain_book_open(&bo, &s->arena, &s->env.domains, why);
+    if (e == OK) s->env.endpoint_domain = issuer_domain(s->env.issuer);
+    return e;
 }
 
 /* What --require-sni takes. localhost: the commands of `starling` call the server by it. */
@@ -174,8 +137,22 @@ static void domains_changed(void *ctx, const DomainSite *sites, size_t n) {
     arena_free(&arena);
 }
 
-static Err open_tls(Server *s, Str *why) {
-    Err e = offer_certificates(s, false, &s->arena, why);
+static Err open_identity(Server *s, Str *why) {
+    const Settings *o = &s->settings;
+    KeyRingOptions ko = { .store = s->env.store,
+                          .rng = &s->rng,
+                          .data_dir = o->data,
+                          .account = s->env.account,
+                          .region = s->env.region,
+                          .now_ms = real_ms() };
+    Err e = keyring_open(&ko, &s->arena, &s->env.keys, why);
+    if (e != OK) return e;
+    DirectoryOptions dopt = {
+        .store = s->env.store, .workers = s->env.workers, .account = s->env.account, .region = s->env.region
+    };
+    s->env.directory = directory_open(&dopt);
+    DomainBookOptions bo = { s->env.store, s->env.account, s->env.region, s->env.endpoint_domain };
+    e = domain_book_open(&bo, &s->arena, &s->env.domains, why);
     if (e == OK) domain_book_listen(s->env.domains, domains_changed, s);
     return e;
 }
@@ -237,14 +214,10 @@ enum { OTHER_FILES = 32 }; /* logs of the store, files of the server's own */
 
 static Err open_gateway(Server *s, Str *why) {
     const Settings *o = &s->settings;
-    size_t n;
     if (o->reached && reached_open(o->reached, &s->reached) != OK) {
         *why = str_format(&s->arena, "test-reached: cannot write '%s': %s", o->reached, strerror(errno));
         return ERR_IO;
     }
-    const ApiService *const *services = api_services(&n);
-    Err e = api_patterns_new(services, n, &s->arena, &s->patterns, why);
-    if (e != OK) return e;
     GatewayOptions go = { .env = &s->env,
                           .tls = s->tls,
                           .log = &s->log,
@@ -285,6 +258,25 @@ static Err listen_all(Server *s, Str *why) {
     return e;
 }
 
+/* What needs no store. */
+static Err open_beside_store(Server *s, Str *why) {
+    size_t n;
+    const ApiService *const *services = api_services(&n);
+    Err e = open_issuer(s, why);
+    if (e == OK) e = offer_certificates(s, false, &s->arena, why);
+    return e == OK ? api_patterns_new(services, n, &s->arena, &s->patterns, why) : e;
+}
+
+/* The store's error counts more: a server on the same data may run already. */
+static Err open_store_and_more(Server *s, Str *why) {
+    Opening *opening;
+    Err e = opening_begin(s, &opening, why);
+    if (e != OK) return e;
+    Err more = open_beside_store(s, why);
+    e = opening_end(opening, why);
+    return e == OK ? more : e;
+}
+
 Err server_open(Server *s, const Settings *settings, Str *why) {
     *why = S("out of order");
     s->settings = *settings;
@@ -306,9 +298,8 @@ Err server_open(Server *s, const Settings *settings, Str *why) {
         *why = str_format(&s->arena, "log-level: got '%s', expected debug, info, warn or error", settings->log_level);
         return ERR_INVALID;
     }
-    Err e = open_store(s, why);
+    Err e = open_store_and_more(s, why);
     if (e == OK) e = open_identity(s, why);
-    if (e == OK) e = open_tls(s, why);
     if (e == OK) open_reactors(s);
     if (e == OK) e = outward_open(s, why);
     if (e == OK) e = open_functions(s, why);

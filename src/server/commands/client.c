@@ -1,18 +1,19 @@
 #include "server/commands/client.h"
 
-#include <curl/curl.h>
 #include <stdlib.h>
 
 #include "api/sigv4.h"
 #include "base/clock.h"
 #include "base/writer.h"
+#include "net/curl_library.h"
 
 enum { ANSWER_BYTES_MAX = 16 << 20, CONNECT_TIMEOUT_S = 10, TIMEOUT_S = 60 };
 
 struct Client {
     Arena *arena;
     ClientPlace place;
-    CURL *curl;
+    CurlLibrary curl;
+    CURL *easy;
     char fault[CURL_ERROR_SIZE];
 };
 
@@ -20,7 +21,8 @@ Err client_open(const char *data_dir, Arena *arena, Client **out, Str *why) {
     Client *c = mem_new(sizeof *c);
     c->arena = arena;
     Err e = client_place(data_dir, arena, &c->place, why);
-    if (e == OK && !(c->curl = curl_easy_init())) {
+    if (e == OK) e = curl_library_load(arena, &c->curl, why);
+    if (e == OK && !(c->easy = c->curl.easy_init())) {
         *why = S("libcurl could not be started");
         e = ERR_IO;
     }
@@ -34,7 +36,7 @@ Err client_open(const char *data_dir, Arena *arena, Client **out, Str *why) {
 
 void client_close(Client *c) {
     if (!c) return;
-    if (c->curl) curl_easy_cleanup(c->curl);
+    if (c->easy) c->curl.easy_cleanup(c->easy);
     free(c);
 }
 
@@ -64,9 +66,9 @@ static size_t take_header(char *bytes, size_t size, size_t n, void *ctx) {
     return size * n;
 }
 
-static struct curl_slist *add_header(struct curl_slist *list, Arena *arena, HttpHeader h) {
+static struct curl_slist *add_header(const Client *c, struct curl_slist *list, HttpHeader h) {
     if (!h.value.ptr) return list;
-    return curl_slist_append(list, str_dup_c(arena, str_format(arena, "%.*s: %.*s", PS(h.name), PS(h.value))));
+    return c->curl.slist_append(list, str_dup_c(c->arena, str_format(c->arena, "%.*s: %.*s", PS(h.name), PS(h.value))));
 }
 
 /* The headers to send, signed. curl's own Host is the same text as the one that is signed here. */
@@ -78,35 +80,36 @@ static struct curl_slist *signed_headers(Client *c, const ClientRequest *rq) {
     HttpHeader added[3];
     sigv4_sign(&who, &request, real_ms(), c->arena, added);
     struct curl_slist *list = NULL;
-    for (size_t i = 0; i < request.headers_n; i++) list = add_header(list, c->arena, headers[i]);
-    for (size_t i = 0; i < 3; i++) list = add_header(list, c->arena, added[i]);
-    return curl_slist_append(list, "Expect:");
+    for (size_t i = 0; i < request.headers_n; i++) list = add_header(c, list, headers[i]);
+    for (size_t i = 0; i < 3; i++) list = add_header(c, list, added[i]);
+    return c->curl.slist_append(list, "Expect:");
 }
 
 static void set_up(Client *c, const ClientRequest *rq, struct curl_slist *headers, Writer *body, HeaderSink *sink) {
-    CURL *curl = c->curl;
+    const CurlLibrary *curl = &c->curl;
+    CURL *easy = c->easy;
     Str url =
         str_format(c->arena, "%.*s%.*s%s%.*s", PS(c->place.url), PS(rq->path), rq->query.len ? "?" : "", PS(rq->query));
-    curl_easy_reset(curl);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, c->fault);
-    curl_easy_setopt(curl, CURLOPT_URL, str_dup_c(c->arena, url));
-    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(curl, CURLOPT_CAINFO, str_dup_c(c->arena, c->place.ca_file));
-    curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* the server is here: no proxy of the environment's */
-    curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, rq->method);
+    curl->easy_reset(easy);
+    curl->easy_setopt(easy, CURLOPT_ERRORBUFFER, c->fault);
+    curl->easy_setopt(easy, CURLOPT_URL, str_dup_c(c->arena, url));
+    curl->easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    curl->easy_setopt(easy, CURLOPT_CAINFO, str_dup_c(c->arena, c->place.ca_file));
+    curl->easy_setopt(easy, CURLOPT_PROXY, ""); /* the server is here: no proxy of the environment's */
+    curl->easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl->easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
+    curl->easy_setopt(easy, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
+    curl->easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl->easy_setopt(easy, CURLOPT_CUSTOMREQUEST, rq->method);
     if (rq->body.ptr || strcmp(rq->method, "GET") != 0) {
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)rq->body.len);
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, rq->body.len ? (const char *)rq->body.ptr : "");
+        curl->easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)rq->body.len);
+        curl->easy_setopt(easy, CURLOPT_POSTFIELDS, rq->body.len ? (const char *)rq->body.ptr : "");
     }
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
-    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
-    curl_easy_setopt(curl, CURLOPT_HEADERDATA, sink);
+    curl->easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+    curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+    curl->easy_setopt(easy, CURLOPT_WRITEDATA, body);
+    curl->easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+    curl->easy_setopt(easy, CURLOPT_HEADERDATA, sink);
 }
 
 Err client_send(Client *c, const ClientRequest *rq, ClientAnswer *out, Str *why) {
@@ -116,13 +119,14 @@ Err client_send(Client *c, const ClientRequest *rq, ClientAnswer *out, Str *why)
     struct curl_slist *headers = signed_headers(c, rq);
     set_up(c, rq, headers, &body, &sink);
     c->fault[0] = 0;
-    CURLcode code = curl_easy_perform(c->curl);
+    CURLcode code = c->curl.easy_perform(c->easy);
     long status = 0;
-    curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
-    curl_slist_free_all(headers);
+    c->curl.easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+    c->curl.slist_free_all(headers);
     if (code != CURLE_OK) {
-        *why = str_format(c->arena, "%.*s: %s%s", PS(c->place.url), c->fault[0] ? c->fault : curl_easy_strerror(code),
-                          code == CURLE_COULDNT_CONNECT ? "; is the server up?" : "");
+        *why =
+            str_format(c->arena, "%.*s: %s%s", PS(c->place.url), c->fault[0] ? c->fault : c->curl.easy_strerror(code),
+                       code == CURLE_COULDNT_CONNECT ? "; is the server up?" : "");
         return ERR_IO;
     }
     Str reason;

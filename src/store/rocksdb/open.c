@@ -37,6 +37,8 @@ static rocksdb_options_t *options_new(const StoreOptions *o, Rocks *r) {
     rocksdb_options_set_wal_recovery_mode(p, o->salvage ? rocksdb_point_in_time_recovery
                                                         : rocksdb_tolerate_corrupted_tail_records_recovery);
     rocksdb_options_set_max_open_files(p, o->files_max > 0 ? o->files_max : FILES_MAX);
+    rocksdb_options_set_max_file_opening_threads(p,
+                                                 1); /* sixteen would cost an empty store's start more than they save */
     rocksdb_options_set_write_buffer_size(p, WRITE_BUFFER_BYTES);
     rocksdb_options_set_max_write_buffer_number(p, 2);
     rocksdb_options_set_max_background_jobs(p, 2);
