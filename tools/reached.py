@@ -20,6 +20,61 @@ SDKS = {"Boto3", "aws-cli", "aws-sdk-js", "aws-sdk-go-v2"}
 EVERYWHERE = {"InternalFailure", "InternalServer", "Internal", "InternalServerError", "InternalServerErrorException",
               "ServiceUnavailable", "Throttling", "Unauthorized", "AccessDenied", "MethodNotAllowed", "ServiceFailure"}
 
+# Declared, but no client can get them here: service, errors, operations (* is all), why.
+NEVER = [
+    ("iot", "ConflictingResourceUpdate", "*", "changes at the same time wait for each other"),
+    ("iot", "IndexNotReady", "*", "connectivity is asked of the broker, not of an index"),
+    ("iot", "ResourceNotFound", "DeleteThing DeleteThingGroup DeleteBillingGroup", "they succeed on what is not there, as at AWS"),
+    ("iot", "ResourceNotFound", "ListBillingGroups RegisterCACertificate", "their input names nothing that could be missing"),
+    ("iot", "LimitExceeded", "DetachPolicy GetEffectivePolicies ListAttachedPolicies ListTargetsForPolicy TestAuthorization",
+     "nothing grows by them"),
+    ("iot", "DeleteConflict", "DeleteCertificateProvider DeleteRoleAlias", "nothing holds them"),
+    ("iot", "DeleteConflict", "DeletePolicyVersion", "AWS answers InvalidRequest for the default version"),
+    ("iot", "CertificateState", "RegisterCertificateWithoutCA", "there is no CA that could be inactive"),
+    ("iot", "ResourceAlreadyExists", "CreateTopicRuleDestination", "each has a name of its own"),
+    ("iot", "CertificateValidation", "UpdateDomainConfiguration", "it cannot change the certificate"),
+    ("iot-data", "UnsupportedDocumentEncoding", "GetThingShadow DeleteThingShadow", "no document comes in"),
+    ("iot-data", "ResourceNotFound", "ListNamedShadowsForThing", "of a thing without shadows it is an empty list"),
+    ("acm", "Conflict", "*", "changes at the same time wait for each other"),
+    ("acm", "TagPolicy", "*", "there are no tag policies"),
+    ("acm", "LimitExceeded", "*", "imported certificates have no limit"),
+    ("acm", "RequestInProgress", "*", "nothing is issued, so nothing waits"),
+    ("acm", "InvalidArgs InvalidParameter", "ListCertificates AddTagsToCertificate RemoveTagsFromCertificate",
+     "a value outside its limits is Validation"),
+    ("acm", "InvalidTag", "RemoveTagsFromCertificate", "a tag that nothing has is not there"),
+    ("acm", "TooManyTags", "ImportCertificate", "more than 50 are outside the limits already"),
+    ("lambda", "CodeSigningConfigNotFound CodeVerificationFailed InvalidCodeSignature", "*", "code is not signed here"),
+    ("lambda", "FunctionVersionsPerCapacityProviderLimitExceeded DurableExecutionAlreadyStarted ModeNotSupported "
+     "NoPublishedVersion", "*", "there are neither capacity providers nor durable executions"),
+    ("lambda", "EC2AccessDenied EC2Throttled EC2Unexpected ENILimitReached ENINotReady InvalidSecurityGroupID InvalidSubnetID "
+     "SubnetIPAddressLimitReached", "*", "there are no VPCs"),
+    ("lambda", "EFSIO EFSMountConnectivity EFSMountFailure EFSMountTimeout S3FilesMountConnectivity S3FilesMountFailure "
+     "S3FilesMountTimeout", "*", "no file system is mounted"),
+    ("lambda", "KMSAccessDenied KMSDisabled KMSInvalidState KMSNotFound", "*", "there is no KMS"),
+    ("lambda", "SnapStart SnapStartNotReady SnapStartRegenerationFailure SnapStartTimeout", "*", "there are no snapshots"),
+    ("lambda", "CodeArtifactUserDeleted CodeArtifactUserFailed CodeArtifactUserPending RuntimeAliasDeleted RuntimeVersionDeleted "
+     "InvalidZipFile ResourceNotReady", "*", "a package is checked and there with its function"),
+    ("lambda", "CodeStorageExceeded ServiceQuotaExceeded", "*", "the disk is the limit"),
+    ("lambda", "RecursiveInvocation", "*", "nothing ends circles of functions"),
+    ("lambda", "PublicPolicy", "*", "nothing forbids a public policy"),
+    ("lambda", "SerializedRequestEntityTooLarge UnsupportedMediaType", "*", "RequestTooLarge says it; a payload is of any type"),
+    ("lambda", "Service", "*", "the server's own faults"),
+    ("lambda", "TooManyRequests", "* -Invoke", "no rates of the API; reserved concurrency is Invoke's"),
+    ("lambda", "ResourceConflict", "Invoke PublishVersion PutFunctionConcurrency DeleteFunctionConcurrency TagResource UntagResource "
+     "UpdateFunctionCode UpdateFunctionConfiguration", "no function is half made"),
+    ("lambda", "ResourceNotFound", "CreateFunction", "there are no layers or images that could be missing"),
+    ("lambda", "InvalidParameterValue", "GetFunctionRecursionConfig ListFunctions ListTags ListVersionsByFunction TagResource "
+     "UntagResource", "ValidationException says it"),
+]
+
+
+def possible(service, op, error):
+    """Whether a client can get this error of this operation."""
+    if error in EVERYWHERE or error == service.invalid:
+        return False
+    return not any(name == service.name and error in errors.split() and
+                   (op in ops.split() or ops.startswith("*") and f"-{op}" not in ops) for name, errors, ops, _ in NEVER)
+
 
 def read(paths):
     """{(service, operation): {answer: {client}}}"""
@@ -39,7 +94,7 @@ def report(services, found, by_name, seen):
         silent = [op.name for op in answered if "OK" not in seen[s.name, op.name]]
         no_sdk = [op.name for op in answered if op.name not in silent and not SDKS & seen[s.name, op.name]["OK"]]
         claimed = [op.name for op in answered if op.name in by_name[s.name] and op.name in silent + no_sdk]
-        own = {op.name: [e for e in op.errors if e not in EVERYWHERE and e != s.invalid] for op in answered}
+        own = {op.name: [e for e in op.errors if possible(s, op.name, e)] for op in answered}
         errors = {name: [e for e in all_of if s.errors[e].wire not in seen[s.name, name]] for name, all_of in own.items()}
         totals.update(answered=len(answered), silent=len(silent), no_sdk=len(no_sdk), errors=sum(map(len, errors.values())),
                       declared=sum(map(len, own.values())))

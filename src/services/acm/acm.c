@@ -19,6 +19,11 @@ static Str arn_of(Call *c, Str id) {
 static Err find(Call *c, Str arn, AcmCertificateRecord *out) {
     Str begin = arn_of(c, S(""));
     Err e = ERR_NOT_FOUND; /* one of another account or region is not there either */
+    if (!str_starts(arn, S("arn:aws:acm:")) || str_find_str(arn, S(":certificate/")) == SIZE_MAX)
+        return api_fail(c, ACM_INVALID_ARN,
+                        "'%.*s' is not the ARN of a certificate: "
+                        "arn:aws:acm:REGION:ACCOUNT:certificate/ID is expected",
+                        PS(str_sub(arn, 0, 256)));
     if (str_starts(arn, begin))
         e = acm_certificate_record_get(c->txn, call_tenant(c), str_from(arn, begin.len), c->arena, out);
     if (e != ERR_NOT_FOUND) return e;

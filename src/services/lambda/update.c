@@ -120,11 +120,17 @@ Err lambda_update_function_configuration(Call *c, const LambdaUpdateFunctionConf
 
 /* ------------------------------------------------------------------------------------------------ concurrency */
 
+/* The function itself: these have no versions. Source of the text: as AWS answers */
 static Err latest_of(Call *c, Str text, LambdaFunctionRecord *f) {
     LambdaName name;
     Err e = lambda_name_of(c, text, STR_NONE, &name);
-    if (e == OK) e = lambda_need(c, &(LambdaName){ name.account, name.region, name.name, STR_NONE }, f);
-    return e;
+    if (e == OK && name.qualifier.len && !str_eq(name.qualifier, LAMBDA_LATEST))
+        return api_fail(
+            c, LAMBDA_INVALID_PARAMETER_VALUE,
+            "This operation is permitted on Lambda functions only. Aliases and versions do not support this "
+            "operation. Please specify either a function name or an unqualified function ARN.");
+    name.qualifier = STR_NONE;
+    return e == OK ? lambda_need(c, &name, f) : e;
 }
 
 static Err reserve(Call *c, Str text, int64_t and_one) {
@@ -169,11 +175,13 @@ Err lambda_get_function_code_signing_config(Call *c, const LambdaGetFunctionCode
 
 Err lambda_get_runtime_management_config(Call *c, const LambdaGetRuntimeManagementConfigIn *in,
                                          LambdaGetRuntimeManagementConfigOut *out) {
+    LambdaName name;
     LambdaFunctionRecord f;
-    Err e = latest_of(c, in->function_name, &f);
+    Err e = lambda_name_of(c, in->function_name, in->qualifier, &name);
+    if (e == OK) e = lambda_need(c, &name, &f);
     if (e != OK) return e;
     out->update_runtime_on = S("Auto");
-    out->function_arn = lambda_configuration(c, &f, false)->function_arn;
+    out->function_arn = lambda_arn(c->arena, &name);
     return OK;
 }
 
