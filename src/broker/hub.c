@@ -63,10 +63,7 @@ void broker_free(Broker *b) {
         Space *space = slot->value;
         map_each (&space->sessions, entry) {
             Session *s = entry->value;
-            for (Sub *sub = s->subs, *next; sub; sub = next) {
-                next = sub->next_of_session;
-                tree_remove(&space->tree, sub);
-            }
+            while (s->subs) tree_remove(&space->tree, &s->subs, s->subs);
             session_free(s);
         }
         space_free(space);
@@ -223,14 +220,11 @@ static void restore_subs(Session *s, Str encoded) {
         MqttFilter f;
         bool made;
         if (r.bad || mqtt_filter_parse(text, (MqttTopicLimits){ SIZE_MAX, SIZE_MAX }, &f) != OK) return;
-        Sub *sub = tree_add(&s->space->tree, s, f.group, f.filter, &made);
+        Sub *sub = tree_add(&s->space->tree, s, &s->subs, f.group, f.filter, &made);
         sub->qos = qos;
         sub->no_local = flags & 1;
         sub->retain_as_published = flags >> 1 & 1;
-        if (!made) continue;
-        sub->next_of_session = s->subs;
-        s->subs = sub;
-        s->subs_n++;
+        s->subs_n += made;
     }
     session_note_overlaps(s);
 }

@@ -290,13 +290,11 @@ void session_save(Shard *shard, Session *s, StoreOpDone *done, void *ctx) {
 void session_clear(Shard *shard, Session *s) {
     Space *space = s->space;
     pthread_rwlock_wrlock(&space->lock);
-    for (Sub *sub = s->subs, *next; sub; sub = next) {
-        next = sub->next_of_session;
-        space_touch(space, tree_first_level(sub));
-        tree_remove(&space->tree, sub);
+    while (s->subs) {
+        space_touch(space, tree_first_level(s->subs));
+        tree_remove(&space->tree, &s->subs, s->subs);
     }
     pthread_rwlock_unlock(&space->lock);
-    s->subs = NULL;
     s->subs_n = s->overlaps = 0;
     window_clear(s);
     waiting_clear(s);

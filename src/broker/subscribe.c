@@ -104,7 +104,7 @@ static uint8_t add(Client *c, const MqttSubscription *want, const MqttFilter *f,
     Space *space = c->space;
     bool made = false;
     pthread_rwlock_wrlock(&space->lock);
-    Sub *sub = tree_find(&space->tree, s, f->group, f->filter);
+    Sub *sub = tree_find(&space->tree, s->subs, f->group, f->filter);
     uint8_t bad = 0;
     const BrokerLimits *l = &c->broker->o.limits;
     if (!sub &&
@@ -112,15 +112,11 @@ static uint8_t add(Client *c, const MqttSubscription *want, const MqttFilter *f,
         bad = MQTT_QUOTA_EXCEEDED;
     if (!bad && f->group.ptr && !share_room(c, f, sub)) bad = MQTT_QUOTA_EXCEEDED;
     if (!bad) {
-        sub = tree_add(&space->tree, s, f->group, f->filter, &made);
+        sub = tree_add(&space->tree, s, &s->subs, f->group, f->filter, &made);
         sub->qos = want->qos;
         sub->no_local = want->no_local;
         sub->retain_as_published = want->retain_as_published;
-        if (made) {
-            sub->next_of_session = s->subs;
-            s->subs = sub;
-            s->subs_n++;
-        }
+        s->subs_n += made;
         space_touch(space, tree_first_level(sub));
     }
     pthread_rwlock_unlock(&space->lock);
@@ -232,14 +228,11 @@ bool client_subscribe(Client *c, Str body) {
 static bool drop(Client *c, const MqttFilter *f) {
     Session *s = c->session;
     pthread_rwlock_wrlock(&c->space->lock);
-    Sub *sub = tree_find(&c->space->tree, s, f->group, f->filter);
+    Sub *sub = tree_find(&c->space->tree, s->subs, f->group, f->filter);
     if (sub) {
-        Sub **at = &s->subs;
-        while (*at != sub) at = &(*at)->next_of_session;
-        *at = sub->next_of_session;
         s->subs_n--;
         space_touch(c->space, tree_first_level(sub));
-        tree_remove(&c->space->tree, sub);
+        tree_remove(&c->space->tree, &s->subs, sub);
     }
     pthread_rwlock_unlock(&c->space->lock);
     return sub != NULL;

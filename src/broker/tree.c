@@ -116,17 +116,17 @@ static ShareGroup *group_find(const TreeNode *n, Str name) {
     return NULL;
 }
 
-static Sub *list_find(Sub *list, const Session *session) {
-    while (list && list->session != session) list = list->next;
-    return list;
+/* A filter may have a hundred thousand subscribers; a session has some dozen filters. */
+static Sub *list_find(Sub *of_session, const TreeNode *n, const ShareGroup *g) {
+    while (of_session && (of_session->node != n || of_session->group != g)) of_session = of_session->next_of_session;
+    return of_session;
 }
 
-Sub *tree_find(Tree *t, const Session *session, Str group, Str filter) {
-    TreeNode *n = node_find(t, filter);
+Sub *tree_find(Tree *t, Sub *of_session, Str group, Str filter) {
+    const TreeNode *n = node_find(t, filter);
     if (!n) return NULL;
-    if (!group.ptr) return list_find(n->subs, session);
-    ShareGroup *g = group_find(n, group);
-    return g ? list_find(g->members, session) : NULL;
+    const ShareGroup *g = group.ptr ? group_find(n, group) : NULL;
+    return group.ptr && !g ? NULL : list_find(of_session, n, g);
 }
 
 const ShareGroup *tree_group(const Tree *t, Str group, Str filter) {
@@ -147,11 +147,11 @@ static ShareGroup *group_make(Tree *t, TreeNode *n, Str name) {
     return g;
 }
 
-Sub *tree_add(Tree *t, Session *session, Str group, Str filter, bool *made) {
+Sub *tree_add(Tree *t, Session *session, Sub **of_session, Str group, Str filter, bool *made) {
     TreeNode *n = t->root;
     for (Str rest = filter; rest.ptr;) n = child_make(t, n, str_cut(&rest, '/'));
     ShareGroup *g = group.ptr ? group_make(t, n, group) : NULL;
-    Sub **list = g ? &g->members : &n->subs, *sub = list_find(*list, session);
+    Sub **list = g ? &g->members : &n->subs, *sub = list_find(*of_session, n, g);
     *made = sub == NULL;
     if (sub) return sub;
     sub = mem_new(sizeof *sub);
@@ -162,14 +162,18 @@ Sub *tree_add(Tree *t, Session *session, Str group, Str filter, bool *made) {
     sub->next = *list;
     if (sub->next) sub->next->link = &sub->next;
     *list = sub;
+    sub->next_of_session = *of_session;
+    *of_session = sub;
     if (g) g->members_n++;
     t->subs_n++;
     return sub;
 }
 
-void tree_remove(Tree *t, Sub *sub) {
+void tree_remove(Tree *t, Sub **of_session, Sub *sub) {
     TreeNode *n = sub->node;
     ShareGroup *g = sub->group;
+    while (*of_session != sub) of_session = &(*of_session)->next_of_session;
+    *of_session = sub->next_of_session;
     *sub->link = sub->next;
     if (sub->next) sub->next->link = sub->link;
     if (g && --g->members_n == 0) {

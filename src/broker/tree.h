@@ -8,7 +8,7 @@ typedef struct Session Session;
 typedef struct TreeNode TreeNode;
 typedef struct ShareGroup ShareGroup;
 
-/* One subscription: a session's to a filter. Owned by the tree, listed by its session. */
+/* One subscription: a session's to a filter. Owned by the tree, which keeps its session's list, too. */
 typedef struct Sub {
     struct Sub *next, **link; /* at its node, or in its share group */
     struct Sub *next_of_session;
@@ -40,10 +40,11 @@ typedef struct {
 void tree_init(Tree *t);
 void tree_free(Tree *t); /* without subscriptions left */
 
-/* The session's subscription to this filter, made when it is not there (*made). group: STR_NONE when not shared. */
-Sub *tree_add(Tree *t, Session *session, Str group, Str filter, bool *made);
-Sub *tree_find(Tree *t, const Session *session, Str group, Str filter);
-void tree_remove(Tree *t, Sub *sub); /* frees it */
+/* The session's subscription to this filter, made when it is not there (*made). group: STR_NONE when not shared.
+ * of_session: all of the session's, which are fewer than a filter may have subscribers. */
+Sub *tree_add(Tree *t, Session *session, Sub **of_session, Str group, Str filter, bool *made);
+Sub *tree_find(Tree *t, Sub *of_session, Str group, Str filter);
+void tree_remove(Tree *t, Sub **of_session, Sub *sub); /* frees it */
 /* The share group of this name at this filter, or NULL. */
 const ShareGroup *tree_group(const Tree *t, Str group, Str filter);
 

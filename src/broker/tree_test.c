@@ -13,11 +13,15 @@
 #include "broker/tree.h"
 #include "mqtt/topic.h"
 
-enum { SESSIONS = 6, TWINS_MAX = 4096, HITS_MAX = 4096 };
+enum { SESSIONS = 6, SESSIONS_MAX = 100, TWINS_MAX = 4096, HITS_MAX = 4096 };
 
 /* The tree knows sessions as pointers only: any address will do. */
 static Session *session_n(size_t n) {
     return (Session *)(uintptr_t)(64 * (n + 1));
+}
+
+static size_t number_of(const Session *session) {
+    return (uintptr_t)session / 64 - 1;
 }
 
 typedef struct {
@@ -28,6 +32,7 @@ typedef struct {
 
 typedef struct {
     Tree tree;
+    Sub *subs[SESSIONS_MAX]; /* of each session */
     Twin twins[TWINS_MAX];
     size_t n;
     Arena arena;
@@ -64,10 +69,22 @@ static Twin *twin_find(World *w, const Session *session, Str group, Str filter) 
     return NULL;
 }
 
+static Sub *tree_add_of(World *w, Session *session, Str group, Str filter, bool *made) {
+    return tree_add(&w->tree, session, &w->subs[number_of(session)], group, filter, made);
+}
+
+static Sub *tree_find_of(World *w, const Session *session, Str group, Str filter) {
+    return tree_find(&w->tree, w->subs[number_of(session)], group, filter);
+}
+
+static void tree_remove_of(World *w, Sub *sub) {
+    tree_remove(&w->tree, &w->subs[number_of(sub->session)], sub);
+}
+
 static void add(World *w, Session *session, Str group, Str filter) {
     bool made;
     Twin *there = twin_find(w, session, group, filter);
-    Sub *found = tree_find(&w->tree, session, group, filter), *sub = tree_add(&w->tree, session, group, filter, &made);
+    Sub *found = tree_find_of(w, session, group, filter), *sub = tree_add_of(w, session, group, filter, &made);
     assert_int_equal(made, there == NULL);
     assert_ptr_equal(found, there ? there->sub : NULL);
     if (there) {
@@ -79,7 +96,7 @@ static void add(World *w, Session *session, Str group, Str filter) {
 }
 
 static void take_away(World *w, size_t i) {
-    tree_remove(&w->tree, w->twins[i].sub);
+    tree_remove_of(w, w->twins[i].sub);
     w->twins[i] = w->twins[--w->n];
 }
 
@@ -178,10 +195,10 @@ static void a_planted_fault_is_found_by_the_twin(void **state) {
     World *w = world_new(3);
     bool made, found = false;
     for (int i = 0; i < 100; i++) step(w, 60);
-    Sub *planted = tree_add(&w->tree, session_n(99), STR_NONE, S("a/#"), &made); /* the twin does not know of it */
+    Sub *planted = tree_add_of(w, session_n(99), STR_NONE, S("a/#"), &made); /* the twin does not know of it */
     for (int i = 0; i < 200; i++) found |= !agree(w, random_path(w, false));
     assert_true(found);
-    tree_remove(&w->tree, planted);
+    tree_remove_of(w, planted);
     for (int i = 0; i < 200; i++) assert_true(agree(w, random_path(w, false)));
     while (w->n) take_away(w, 0);
     world_free(w);
@@ -207,16 +224,16 @@ static void gives_a_subscription_its_filter_back(void **state) {
     bool made;
     static const char *const FILTERS[] = { "a", "#", "+/b", "/", "//", "a//#", "$aws/things/+/shadow" };
     for (size_t i = 0; i < sizeof FILTERS / sizeof *FILTERS; i++) {
-        Sub *plain = tree_add(&w->tree, session_n(0), STR_NONE, str_c(FILTERS[i]), &made);
-        Sub *shared = tree_add(&w->tree, session_n(0), S("g"), str_c(FILTERS[i]), &made);
+        Sub *plain = tree_add_of(w, session_n(0), STR_NONE, str_c(FILTERS[i]), &made);
+        Sub *shared = tree_add_of(w, session_n(0), S("g"), str_c(FILTERS[i]), &made);
         Str rest = str_c(FILTERS[i]), first = str_cut(&rest, '/');
         assert_true(str_eq(tree_filter(plain, &w->arena), str_c(FILTERS[i])));
         assert_true(str_eq(tree_filter(shared, &w->arena), str_format(&w->arena, "$share/g/%s", FILTERS[i])));
         assert_true(str_eq(tree_first_level(plain), first));
-        tree_remove(&w->tree, plain);
-        assert_ptr_equal(tree_find(&w->tree, session_n(0), S("g"), str_c(FILTERS[i])), shared);
-        assert_null(tree_find(&w->tree, session_n(0), STR_NONE, str_c(FILTERS[i])));
-        tree_remove(&w->tree, shared);
+        tree_remove_of(w, plain);
+        assert_ptr_equal(tree_find_of(w, session_n(0), S("g"), str_c(FILTERS[i])), shared);
+        assert_null(tree_find_of(w, session_n(0), STR_NONE, str_c(FILTERS[i])));
+        tree_remove_of(w, shared);
     }
     assert_int_equal(w->tree.count, 0);
     world_free(w);
@@ -227,23 +244,52 @@ static void a_subscription_of_its_own_topic_takes_less_than_half_a_kilobyte(void
     (void)state;
     enum { N = 100000, BYTES_MAX = 512 };
     Tree tree;
-    Sub **subs = mem_new(N * sizeof *subs);
+    Sub **subs = mem_new(N * sizeof *subs), **lists = mem_new(N * sizeof *lists);
     tree_init(&tree);
     size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
     for (int i = 0; i < N; i++) {
         char filter[64];
         bool made;
         int len = snprintf(filter, sizeof filter, "dev/%d/x/+", i);
-        subs[i] = tree_add(&tree, session_n(0), STR_NONE, (Str){ (uint8_t *)filter, (size_t)len }, &made);
+        subs[i] =
+            tree_add(&tree, session_n((size_t)i), &lists[i], STR_NONE, (Str){ (uint8_t *)filter, (size_t)len }, &made);
     }
     size_t used = mallinfo2().uordblks + mallinfo2().hblkhd - before, counted = tree_bytes(&tree);
     print_message("           %zu bytes a subscription by the allocator, %zu by tree_bytes\n", used / N, counted / N);
     assert_true(used / N <= BYTES_MAX); /* a sanitizer's allocator says 0 */
     assert_true(counted / N <= BYTES_MAX);
-    for (int i = 0; i < N; i++) tree_remove(&tree, subs[i]);
+    for (int i = 0; i < N; i++) tree_remove(&tree, &lists[i], subs[i]);
     assert_int_equal(tree.count, 0);
     tree_free(&tree);
     free(subs);
+    free(lists);
+}
+
+/* Would take minutes if each looked through those before it. */
+static void a_hundred_thousand_sessions_have_the_same_filters(void **state) {
+    (void)state;
+    enum { N = 100000, FILTERS = 10 };
+    Tree tree;
+    Sub **lists = mem_new(N * sizeof *lists);
+    bool made;
+    tree_init(&tree);
+    for (int i = 0; i < N; i++)
+        for (int f = 0; f < FILTERS; f++) {
+            char filter[] = "all/0/#";
+            filter[4] = (char)('0' + f);
+            Sub *sub = tree_add(&tree, session_n((size_t)i), &lists[i], STR_NONE, str_c(filter), &made);
+            assert_true(made);
+            assert_ptr_equal(tree_find(&tree, lists[i], STR_NONE, str_c(filter)), sub);
+            assert_ptr_equal(tree_add(&tree, session_n((size_t)i), &lists[i], STR_NONE, str_c(filter), &made), sub);
+            assert_false(made);
+        }
+    assert_int_equal(tree.subs_n, N * FILTERS);
+    for (int i = 0; i < N; i++)
+        while (lists[i]) tree_remove(&tree, &lists[i], lists[i]);
+    assert_int_equal(tree.subs_n, 0);
+    assert_int_equal(tree.count, 0);
+    tree_free(&tree);
+    free(lists);
 }
 
 int main(void) {
@@ -253,6 +299,7 @@ int main(void) {
         cmocka_unit_test(is_empty_once_all_subscriptions_are_removed),
         cmocka_unit_test(gives_a_subscription_its_filter_back),
         cmocka_unit_test(a_subscription_of_its_own_topic_takes_less_than_half_a_kilobyte),
+        cmocka_unit_test(a_hundred_thousand_sessions_have_the_same_filters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
