@@ -91,6 +91,7 @@ static void explain(Call *c, Err e) {
     const ApiError *error = e == ERR_DENIED                    ? API_ACCESS_DENIED
                             : e == ERR_AGAIN || e == ERR_LIMIT ? API_THROTTLING
                             : e == ERR_NOT_IMPLEMENTED         ? API_NOT_IMPLEMENTED
+                            : e == ERR_FULL                    ? API_UNAVAILABLE
                                                                : API_INTERNAL_FAILURE;
     const ApiService *s = c->op ? c->op->service : NULL;
     c->failure.error = api_error_of(s, error);

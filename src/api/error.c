@@ -4,11 +4,12 @@
     { .name = STR_INIT(text), .status = (code), .message_member = STR_INIT("message") }
 
 const ApiError api_errors[] = {
-    ERROR("SerializationException", 400),    ERROR("ValidationException", 400),
-    ERROR("AccessDeniedException", 403),     ERROR("UnknownOperationException", 404),
-    ERROR("MethodNotAllowedException", 405), ERROR("RequestEntityTooLargeException", 413),
-    ERROR("ThrottlingException", 429),       ERROR("InternalFailureException", 500),
-    ERROR("NotImplementedException", 501),   ERROR("UnsupportedMediaTypeException", 415),
+    ERROR("SerializationException", 400),      ERROR("ValidationException", 400),
+    ERROR("AccessDeniedException", 403),       ERROR("UnknownOperationException", 404),
+    ERROR("MethodNotAllowedException", 405),   ERROR("RequestEntityTooLargeException", 413),
+    ERROR("ThrottlingException", 429),         ERROR("InternalFailureException", 500),
+    ERROR("NotImplementedException", 501),     ERROR("UnsupportedMediaTypeException", 415),
+    ERROR("ServiceUnavailableException", 503),
 };
 
 const ApiError *api_error_of(const ApiService *s, const ApiError *general) {

@@ -14,6 +14,7 @@ extern const ApiError api_errors[];
 #define API_INTERNAL_FAILURE (&api_errors[7])   /* 500 */
 #define API_NOT_IMPLEMENTED (&api_errors[8])    /* 501: Starling's own word, AWS has no such error */
 #define API_UNSUPPORTED_TYPE (&api_errors[9])   /* 415 */
+#define API_UNAVAILABLE (&api_errors[10])       /* 503 */
 
 /* The service's error of that name, else the one above. */
 const ApiError *api_error_of(const ApiService *s, const ApiError *general);

@@ -14,6 +14,7 @@ const char *err_name(Err e) {
     case ERR_NOT_IMPLEMENTED: return "not implemented";
     case ERR_AGAIN: return "try again";
     case ERR_CLOSED: return "closed";
+    case ERR_FULL: return "no room is left on the disk where the data is";
     case ERR_IO: return "input or output failed";
     case ERR_CORRUPT: return "corrupt";
     case ERR_API: return "answered with an AWS error";

@@ -18,6 +18,7 @@ typedef enum {
     ERR_NOT_IMPLEMENTED,
     ERR_AGAIN, /* nothing now; a later call may succeed */
     ERR_CLOSED,
+    ERR_FULL,    /* no room left on the disk where the data is */
     ERR_IO,      /* the operating system or a peer failed */
     ERR_CORRUPT, /* stored bytes that do not check out */
     ERR_API,     /* the Call carries the AWS error (api_fail) */

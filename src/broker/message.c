@@ -20,8 +20,11 @@ AckWait *message_hold(Message *m) {
 static void tell_publisher(Task *task, Reactor *r) {
     AckWait *w = (AckWait *)task;
     (void)r;
-    if (atomic_load(&w->failed) && w->slot != ACK_SLOT_NONE)
-        client_leave(w->client, LEAVE_SERVER_ERROR, MQTT_UNSPECIFIED_ERROR, "the store could not take a message");
+    int failed = atomic_load(&w->failed);
+    if (failed != OK && w->slot != ACK_SLOT_NONE)
+        client_leave(w->client, LEAVE_SERVER_ERROR, MQTT_UNSPECIFIED_ERROR,
+                     failed == ERR_FULL ? "the store could not take a message: no room is left on its disk"
+                                        : "the store could not take a message");
     else if (atomic_load(&w->full))
         client_retain_full(w->client, w->slot);
     else

@@ -10,10 +10,10 @@
 typedef struct AckWait {
     Task task; /* takes the news to the publisher's reactor */
     _Atomic int pending;
-    _Atomic bool failed; /* the store refused: it is not safe */
-    _Atomic bool full;   /* it was to be retained, and the account has as many as it may */
-    Client *client;      /* NULL: an API call */
-    uint64_t slot;       /* of the PUBACK; ACK_SLOT_NONE: of QoS 0, which is paid for instead (client_owe) */
+    _Atomic int failed; /* an Err: the store refused, it is not safe */
+    _Atomic bool full;  /* it was to be retained, and the account has as many as it may */
+    Client *client;     /* NULL: an API call */
+    uint64_t slot;      /* of the PUBACK; ACK_SLOT_NONE: of QoS 0, which is paid for instead (client_owe) */
     void (*done)(void *ctx, bool safe);
     void *ctx;
 } AckWait;

@@ -33,7 +33,7 @@ static void retain_done(StoreOp *op, Shard *shard, Err e) {
     (void)shard;
     atomic_fetch_add(&r->space->retained_n, (e == OK ? r->change : 0) - r->counted);
     if (!r->wait) return;
-    if (e != OK) atomic_store(&r->wait->failed, true);
+    if (e != OK) atomic_store(&r->wait->failed, e);
     if (r->full) atomic_store(&r->wait->full, true);
     ack_release(r->wait);
 }

@@ -41,7 +41,7 @@ void *broker_rule_hold(const RuleMessage *m) {
 
 void broker_rule_release(void *hold, bool safe) {
     AckWait *w = hold;
-    if (!safe) atomic_store(&w->failed, true);
+    if (!safe) atomic_store(&w->failed, ERR_IO);
     ack_release(w);
 }
 

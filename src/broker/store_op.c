@@ -153,7 +153,7 @@ static Err message_run(StoreOp *op, Txn *txn, Arena *scratch) {
 static void message_done(StoreOp *op, Shard *shard, Err e) {
     MessageOp *m = (MessageOp *)op;
     (void)shard;
-    if (m->wait && e != OK) atomic_store(&m->wait->failed, true);
+    if (m->wait && e != OK) atomic_store(&m->wait->failed, e);
     ack_release(m->wait);
     m->told = true;
     store_message_forget(m);

@@ -30,7 +30,7 @@ static void done(Job *job, Err e) {
     if (e == OK || e == ERR_API)
         for (Outgoing *o = t->call.outbox; o; o = o->next) o->run(t->call.env, o->arg);
     else if (t->wait)
-        atomic_store(&t->wait->failed, true);
+        atomic_store(&t->wait->failed, e);
     ack_release(t->wait);
     principal_release(t->principal);
     arena_free(&t->arena);

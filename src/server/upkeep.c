@@ -8,8 +8,9 @@
 #include "identity/issuer.h"
 #include "identity/key_ring.h"
 
-/* A thread of its own that sleeps: nothing here may hold up a reactor or a worker, and all of it may be late. Real
- * time, as TLS and keys have it. */
+/* A thread of its own that sleeps: nothing here may hold up a reactor or a worker, and all of it may be late. When
+ * something is due goes by the monotonic clock, so that setting the system's time holds nothing up; what has ended by
+ * the real time, as TLS and keys have it. */
 
 enum { PERIOD_S = 1, KEYS_S = 5, HOUR_S = 3600, DAY_S = 24 * HOUR_S, KEYS_PER_TXN = 1000 };
 
@@ -17,8 +18,9 @@ struct Upkeep {
     Server *server;
     pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t wake;
+    pthread_cond_t wake; /* by the monotonic clock */
     bool stopping;
+    Err store; /* as it was last seen */
 };
 
 /* A connection that came with such a key closes: the ring tells of it. */
@@ -56,9 +58,24 @@ static void renew_certificates(Server *s) {
     arena_free(&arena);
 }
 
+/* Says it once when writes begin to be refused, and once when they are accepted again. */
+static void look_at_store(Upkeep *u) {
+    Server *s = u->server;
+    Err e = store_writable(s->env.store);
+    if (e == u->store) return;
+    if (e == OK)
+        log_line(&s->log, LOG_INFO, "event=Store status=Success reason=\"writes are accepted again\"");
+    else
+        log_line(
+            &s->log, LOG_ERROR,
+            "event=Store status=Failure reason=\"%s: writes are refused until it is mended, reads and QoS 0 go on\"",
+            err_name(e));
+    u->store = e;
+}
+
 static bool sleep_on(Upkeep *u) {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += PERIOD_S;
     pthread_mutex_lock(&u->lock);
     for (int e = 0; !u->stopping && e != ETIMEDOUT;) e = pthread_cond_timedwait(&u->wake, &u->lock, &until);
@@ -69,9 +86,10 @@ static bool sleep_on(Upkeep *u) {
 
 static void *run(void *arg) {
     Upkeep *u = arg;
-    int64_t hour_ms = real_ms(), day_ms = hour_ms, keys_ms = hour_ms;
+    int64_t hour_ms = monotonic_ns() / 1000000, day_ms = hour_ms, keys_ms = hour_ms;
     while (sleep_on(u)) {
-        int64_t now = real_ms();
+        int64_t now = monotonic_ns() / 1000000;
+        look_at_store(u);
         broker_time_passes(u->server->env.broker);
         if (now - keys_ms >= KEYS_S * 1000ll) {
             forget_keys(u->server);
@@ -93,7 +111,11 @@ Upkeep *upkeep_start(Server *s) {
     Upkeep *u = mem_new(sizeof *u);
     u->server = s;
     pthread_mutex_init(&u->lock, NULL);
-    pthread_cond_init(&u->wake, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&u->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
     pthread_create(&u->thread, NULL, run, u);
     return u;
 }

@@ -50,6 +50,10 @@ uint64_t store_position(Store *store) {
     return store->engine->position(store->state);
 }
 
+Err store_writable(Store *store) {
+    return store->engine->writable(store->state);
+}
+
 uint64_t store_bytes(Store *store) {
     return store->engine->bytes(store->state);
 }

@@ -16,7 +16,7 @@ typedef struct {
     bool salvage;       /* a log damaged at its end: open with what is before the damage, instead of ERR_CORRUPT */
 } StoreOptions;
 
-/* Errors: ERR_IO, ERR_CORRUPT, ERR_INVALID; *why says what is wrong and what to do, and lives in the arena */
+/* Errors: ERR_IO, ERR_FULL, ERR_CORRUPT, ERR_INVALID; *why says what is wrong and what to do, and lives in the arena */
 NODISCARD Err store_open(const StoreOptions *options, Arena *arena, Store **out, Str *why);
 void store_close(Store *store); /* accepts NULL */
 
@@ -26,7 +26,7 @@ NODISCARD Err txn_begin(Store *store, Txn **out);
 NODISCARD Err txn_begin_cached(Store *store, Txn **out);
 bool txn_waits(const Txn *txn);
 /* Makes it durable when it wrote anything and sync is set. Visible to others only after that.
- * Errors: ERR_CONFLICT (what it read or wrote was changed by another: begin again), ERR_IO.
+ * Errors: ERR_CONFLICT (what it read or wrote was changed by another: begin again), ERR_FULL, ERR_IO.
  * The Txn is gone in every case. */
 NODISCARD Err txn_commit(Txn *txn, bool sync);
 void txn_abort(Txn *txn);
@@ -67,6 +67,9 @@ Str store_prefix_end(Arena *arena, Str prefix);
 typedef void StoreChangeFn(void *ctx, uint64_t position, Str key, Str value /* ptr NULL: deleted */);
 NODISCARD Err store_changes(Store *store, uint64_t from, size_t n_max, StoreChangeFn *fn, void *ctx, uint64_t *next);
 uint64_t store_position(Store *store);
+
+/* Whether writes are accepted now; what could be mended before is tried. Errors: ERR_FULL (the disk), ERR_IO */
+NODISCARD Err store_writable(Store *store);
 
 /* Bytes on disk, 0 for memory. For /metrics. */
 uint64_t store_bytes(Store *store);

@@ -31,16 +31,16 @@ class Mqtt(asyncio.Protocol):
         self.received = 0
         self.reason = None  # of a DISCONNECT that the server sent
 
-    async def open(self, port, context=None):
+    async def open(self, port, context=None, host="127.0.0.1", keep_alive=1200):
         loop = asyncio.get_running_loop()
         try:
-            await loop.create_connection(lambda: self, "127.0.0.1", port, ssl=context,
+            await loop.create_connection(lambda: self, host, port, ssl=context,
                                          server_hostname="localhost" if context else None)
         except OSError as error:
             self.connection_lost(error)
             raise
         props = [(wire.SESSION_EXPIRY, self.expiry_s)] if self.version == 5 and self.expiry_s else ()
-        self.transport.write(wire.connect_packet(self.client_id, self.version, self.clean, 1200, props))
+        self.transport.write(wire.connect_packet(self.client_id, self.version, self.clean, keep_alive, props))
         present, code = await asyncio.wait_for(self.connack, 20)
         if code:
             raise Gone(f"{self.client_id} was refused with {code}")
@@ -61,18 +61,27 @@ class Mqtt(asyncio.Protocol):
             self.transport.write(data)
         return future
 
-    def publish(self, topic, payload, retain=False):
+    def publish(self, topic, payload, retain=False, again=False):
         """QoS 1; the future is done with the PUBACK's reason code (0 in 3.1.1)."""
         packet_id = self._id()
         body = wire.text(topic) + struct.pack(">H", packet_id) + (b"\0" if self.version == 5 else b"") + payload
-        return self._ask(packet_id, wire.packet(wire.PUBLISH, 2 | retain, body))
+        return self._ask(packet_id, wire.packet(wire.PUBLISH, 8 * again | 2 | retain, body))
 
-    async def subscribe(self, *filters):
+    def publish_once(self, topic, payload):
+        """QoS 0."""
+        self.transport.write(wire.packet(wire.PUBLISH, 0, wire.text(topic) + (b"\0" if self.version == 5 else b"")
+                                         + payload))
+
+    def abort(self):
+        if self.transport:
+            self.transport.abort()
+
+    async def subscribe(self, *filters, granted=b"\1"):
         packet_id = self._id()
         body = struct.pack(">H", packet_id) + (b"\0" if self.version == 5 else b"")
         codes = await asyncio.wait_for(self._ask(packet_id, wire.packet(
             wire.SUBSCRIBE, 2, body + b"".join(wire.text(name) + b"\1" for name in filters))), 20)
-        assert codes == b"\1" * len(filters), f"SUBACK {codes.hex()} for {filters}"
+        assert codes == granted * len(filters), f"SUBACK {codes.hex()} for {filters}"
 
     async def close(self):
         if not self.closed.done():

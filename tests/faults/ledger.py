@@ -76,6 +76,7 @@ class Inbox:
         self.name, self.prefixes, self.publishers = name, tuple(prefixes), publishers
         self.got: dict[str, set[int]] = {name: set() for name in publishers}
         self.newest = dict.fromkeys(publishers, 0)
+        self.doubles: list[tuple[str, int]] = []
         self.verdict = Verdict()
 
     def message(self, topic: str, payload: bytes) -> None:
@@ -90,6 +91,7 @@ class Inbox:
         got = self.got[publisher.name]
         if number < publisher.base or number in got:
             self.verdict.doubled += 1
+            self.doubles.append((publisher.name, number))
         elif number < self.newest[publisher.name]:
             self.verdict.disordered.append(
                 f"{self.name}: {publisher.name} {number} came first after {self.newest[publisher.name]}")
@@ -105,6 +107,7 @@ class Inbox:
         verdict.lost += [f"{self.name} never got {name} {number} ({self.publishers[name].topic(number)}), acknowledged"
                          for name, number in self.missing()]
         verdict.checked += sum(len(got) for got in self.got.values())
+        self.doubles.clear()
         for got in self.got.values():
             got.clear()
         return verdict

@@ -216,6 +216,11 @@ static uint64_t memory_bytes(void *engine) {
     return 0;
 }
 
+static Err memory_writable(void *engine) {
+    (void)engine;
+    return OK;
+}
+
 const Engine memory_engine = {
     .open = memory_open,
     .close = memory_close,
@@ -226,6 +231,7 @@ const Engine memory_engine = {
     .cursor_open = cursor_open,
     .cursor_next = cursor_next,
     .cursor_close = cursor_close,
+    .writable = memory_writable,
     .changes = memory_changes,
     .position = memory_position,
     .bytes = memory_bytes,

@@ -23,7 +23,11 @@ static void on_delete(void *feed, const char *key, size_t key_len) {
 }
 
 uint64_t rocks_position(void *engine) {
-    return rocksdb_get_latest_sequence_number(((Rocks *)engine)->db);
+    Rocks *r = engine;
+    if (!rocks_enter(r)) return 0;
+    uint64_t position = rocksdb_get_latest_sequence_number(r->db);
+    rocks_leave(r);
+    return position;
 }
 
 static Err feed(rocksdb_wal_iterator_t *it, uint64_t from, size_t n_max, Feed *f) {
@@ -43,9 +47,8 @@ static Err feed(rocksdb_wal_iterator_t *it, uint64_t from, size_t n_max, Feed *f
     return OK;
 }
 
-Err rocks_changes(void *engine, uint64_t from, size_t n_max, StoreChangeFn *fn, void *ctx, uint64_t *next) {
-    Rocks *r = engine;
-    uint64_t newest = rocks_position(r);
+static Err changes(Rocks *r, uint64_t from, size_t n_max, StoreChangeFn *fn, void *ctx, uint64_t *next) {
+    uint64_t newest = rocksdb_get_latest_sequence_number(r->db);
     if (from > newest) return ERR_NOT_FOUND; /* of another store */
     Feed f = { .fn = fn, .ctx = ctx, .position = from };
     if (from < newest) {
@@ -62,4 +65,12 @@ Err rocks_changes(void *engine, uint64_t from, size_t n_max, StoreChangeFn *fn, 
     }
     *next = f.position;
     return OK;
+}
+
+Err rocks_changes(void *engine, uint64_t from, size_t n_max, StoreChangeFn *fn, void *ctx, uint64_t *next) {
+    Rocks *r = engine;
+    if (!rocks_enter(r)) return ERR_IO;
+    Err e = changes(r, from, n_max, fn, ctx, next);
+    rocks_leave(r);
+    return e;
 }

@@ -9,27 +9,35 @@ typedef struct {
     rocksdb_iterator_t *it;
     rocksdb_readoptions_t *read;
     bool backwards, started;
+    Rocks *rocks; /* entered until the cursor closes */
 } Cursor;
 
-static Err get_with(const Rocks *r, const rocksdb_readoptions_t *read, Str key, Arena *arena, Str *out) {
+static Err get_with(Rocks *r, const rocksdb_readoptions_t *read, Str key, Arena *arena, Str *out) {
     char *error = NULL;
+    Err e = OK;
+    if (!rocks_enter(r)) return ERR_IO;
     rocksdb_pinnableslice_t *p = rocksdb_get_pinned(r->db, read, (const char *)key.ptr, key.len, &error);
-    if (error) return rocks_err(error);
-    if (!p) return ERR_NOT_FOUND;
-    Str value;
-    value.ptr = (const uint8_t *)rocksdb_pinnableslice_value(p, &value.len);
-    *out = str_dup(arena, value);
-    rocksdb_pinnableslice_destroy(p);
-    return OK;
+    if (error) {
+        e = rocks_err(error);
+    } else if (!p) {
+        e = ERR_NOT_FOUND;
+    } else {
+        Str value;
+        value.ptr = (const uint8_t *)rocksdb_pinnableslice_value(p, &value.len);
+        *out = str_dup(arena, value);
+        rocksdb_pinnableslice_destroy(p);
+    }
+    rocks_leave(r);
+    return e;
 }
 
 static Err get(void *engine, Str key, Arena *arena, Str *out) {
-    const Rocks *r = engine;
+    Rocks *r = engine;
     return get_with(r, r->read, key, arena, out);
 }
 
 static Err get_cached(void *engine, Str key, Arena *arena, Str *out) {
-    const Rocks *r = engine;
+    Rocks *r = engine;
     return get_with(r, r->read_cached, key, arena, out);
 }
 
@@ -42,7 +50,9 @@ static Err multi_get(void *engine, const Str *keys, size_t n, Arena *arena, Str 
         key[i] = (const char *)keys[i].ptr;
         key_len[i] = keys[i].len;
     }
+    if (!rocks_enter(r)) return ERR_IO;
     rocksdb_multi_get(r->db, r->read, n, key, key_len, value, value_len, error);
+    rocks_leave(r);
     Err e = OK;
     for (size_t i = 0; i < n; i++) {
         if (error[i]) e = rocks_err(error[i]);
@@ -54,6 +64,9 @@ static Err multi_get(void *engine, const Str *keys, size_t n, Arena *arena, Str 
 
 static Err write_batch(void *engine, const Sorted *writes, bool sync) {
     Rocks *r = engine;
+    Err e = rocks_writable(r);
+    if (e != OK) return e;
+    if (!rocks_enter(r)) return ERR_IO;
     rocksdb_writebatch_t *b = rocksdb_writebatch_create();
     for (const Entry *w = writes->first[0]; w; w = w->next[0]) {
         const char *key = (const char *)w->key.ptr;
@@ -71,12 +84,17 @@ static Err write_batch(void *engine, const Sorted *writes, bool sync) {
     char *error = NULL;
     rocksdb_write(r->db, sync ? r->write_synced : r->write, b, &error);
     rocksdb_writebatch_destroy(b);
-    return rocks_err(error);
+    e = rocks_err(error);
+    if (e != OK) atomic_store(&r->failed, true);
+    rocks_leave(r);
+    return e == ERR_IO && !rocks_has_room(r->dir, ROOM_BYTES) ? ERR_FULL : e;
 }
 
 static Err cursor_open(void *engine, Str from, Str to, bool backwards, void **out) {
     Rocks *r = engine;
+    if (!rocks_enter(r)) return ERR_IO;
     Cursor *c = mem_new(sizeof *c);
+    c->rocks = r;
     c->backwards = backwards;
     c->read = rocksdb_readoptions_create();
     /* the bounds are borrowed: the scan keeps them for as long as the cursor */
@@ -112,8 +130,13 @@ static Err cursor_close(void *cursor) {
     rocksdb_iter_get_error(c->it, &error);
     rocksdb_iter_destroy(c->it);
     rocksdb_readoptions_destroy(c->read);
+    rocks_leave(c->rocks);
     free(c);
     return rocks_err(error);
+}
+
+static Err writable(void *engine) {
+    return rocks_writable(engine);
 }
 
 const Engine rocksdb_engine = {
@@ -126,6 +149,7 @@ const Engine rocksdb_engine = {
     .cursor_open = cursor_open,
     .cursor_next = cursor_next,
     .cursor_close = cursor_close,
+    .writable = writable,
     .changes = rocks_changes,
     .position = rocks_position,
     .bytes = rocks_bytes,

@@ -121,6 +121,13 @@ static Err check_dir(const char *dir, Arena *arena, Listing *found, Str *why) {
         *why = advice(arena, dir, "the file CURRENT is missing");
         return ERR_CORRUPT;
     }
+    if (!rocks_has_room(dir, ROOM_OPEN_BYTES)) { /* RocksDB's own log of what it does would end the process */
+        *why = str_format(arena,
+                          "no room is left on the disk of %s: at least %d MB are needed to start, more than %d MB to "
+                          "accept writes. Nothing was changed",
+                          dir, ROOM_OPEN_BYTES >> 20, ROOM_BYTES >> 20);
+        return ERR_FULL;
+    }
     if (!rocks_manifest_whole(dir)) {
         *why = advice(arena, dir, "its MANIFEST is shorter than it was");
         return ERR_CORRUPT;
@@ -154,6 +161,17 @@ static void remove_empty_logs(const char *dir) {
     closedir(d);
 }
 
+Err rocks_db_open(Rocks *r, char **error) {
+    r->db = rocksdb_open(r->options, r->dir, error);
+    if (*error) {
+        r->db = NULL;
+        return ERR_IO;
+    }
+    remove_empty_logs(r->dir);
+    rocks_manifest_note(r->dir);
+    return OK;
+}
+
 Err rocks_open(const StoreOptions *o, Arena *arena, void **out, Str *why) {
     Listing found = { 0 };
     Err e = check_dir(o->dir, arena, &found, why);
@@ -169,15 +187,12 @@ Err rocks_open(const StoreOptions *o, Arena *arena, void **out, Str *why) {
     rocksdb_writeoptions_set_sync(r->write_synced, 1);
     r->dir = mem_new(strlen(o->dir) + 1);
     memcpy(r->dir, o->dir, strlen(o->dir));
+    pthread_rwlock_init(&r->gate, NULL);
     char *error = NULL;
-    r->db = rocksdb_open(r->options, o->dir, &error);
-    if (error) {
-        r->db = NULL;
+    if (rocks_db_open(r, &error) != OK) {
         rocks_close(r);
         return explain(arena, o->dir, found.current, error, why);
     }
-    remove_empty_logs(o->dir);
-    rocks_manifest_note(o->dir);
     *out = r;
     return OK;
 }
@@ -195,6 +210,7 @@ void rocks_close(void *engine) {
     rocksdb_options_destroy(r->options);
     rocksdb_block_based_options_destroy(r->table);
     rocksdb_cache_destroy(r->cache);
+    pthread_rwlock_destroy(&r->gate);
     free(r->dir);
     free(r);
 }

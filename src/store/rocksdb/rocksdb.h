@@ -1,7 +1,9 @@
 /* The inside of the RocksDB engine, for the files of this folder. */
 #pragma once
 
+#include <pthread.h>
 #include <rocksdb/c.h>
+#include <stdatomic.h>
 
 #include "store/engine.h"
 
@@ -13,6 +15,8 @@ typedef struct {
     rocksdb_readoptions_t *read, *read_cached; /* cached: of memory alone */
     rocksdb_writeoptions_t *write, *write_synced;
     char *dir;
+    pthread_rwlock_t gate; /* who uses db holds it for reading (rocks_enter); reopening holds it for writing */
+    atomic_bool failed;    /* a write failed: none before it was opened anew */
 } Rocks;
 
 /* What one of RocksDB's error texts (freed here) means; NULL is OK. */
@@ -22,6 +26,14 @@ Err rocks_err(char *error);
 NODISCARD Err rocks_open(const StoreOptions *options, Arena *arena, void **out, Str *why);
 void rocks_close(void *engine);
 uint64_t rocks_bytes(void *engine);
+NODISCARD Err rocks_db_open(Rocks *r, char **error); /* Errors: ERR_IO, *error as RocksDB gives it */
+/* room.c: for the time that db is used; false where there is none, because opening it anew failed. */
+bool rocks_enter(Rocks *r);
+void rocks_leave(Rocks *r);
+/* Whether a write may be tried. Errors: ERR_FULL, ERR_IO */
+NODISCARD Err rocks_writable(Rocks *r);
+bool rocks_has_room(const char *dir, uint64_t bytes);
+enum { ROOM_BYTES = 16 << 20, ROOM_OPEN_BYTES = 1 << 20 };
 /* manifest.c: notes how long the list of tables is; whether it still is at least that long. */
 void rocks_manifest_note(const char *dir);
 bool rocks_manifest_whole(const char *dir);
