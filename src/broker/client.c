@@ -1,5 +1,6 @@
 #include "broker/client.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "identity/connection_vars.h"

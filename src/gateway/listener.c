@@ -15,10 +15,9 @@
  * lowest free number, so a connection's number says how many are in use. */
 
 struct Listener {
+    Watch watch; /* first */
     Gateway *gateway;
     ListenKind kind;
-    int fd;
-    uv_poll_t poll;
 };
 
 enum { ACCEPTS_PER_TURN = 64, NO_FILES_LOG_MS = 1000 };
@@ -65,17 +64,17 @@ static void count_refused(Gateway *g) {
 static void no_files(Listener *in) {
     Gateway *g = in->gateway;
     if (g->reserve_fd >= 0) close(g->reserve_fd);
-    int fd = accept(in->fd, NULL, NULL);
+    int fd = accept(in->watch.fd, NULL, NULL);
     if (fd >= 0) close(fd);
     g->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     count_refused(g);
 }
 
-static void on_accept(uv_poll_t *poll, int status, int events) {
-    Listener *in = poll->data;
-    (void)status, (void)events;
+static void on_accept(Watch *w, Reactor *r, unsigned events) {
+    Listener *in = (Listener *)w;
+    (void)r, (void)events;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        int fd = accept4(in->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(in->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0 && for_the_store(in->gateway, fd)) {
             close(fd);
             count_refused(in->gateway);
@@ -119,10 +118,8 @@ static int port_of(int fd) {
 
 static void add(Gateway *g, int fd, ListenKind kind) {
     Listener *in = mem_new(sizeof *in);
-    *in = (Listener){ .gateway = g, .kind = kind, .fd = fd };
-    uv_poll_init(&g->reactors[0]->loop, &in->poll, fd);
-    in->poll.data = in;
-    uv_poll_start(&in->poll, UV_READABLE, on_accept);
+    *in = (Listener){ .watch = { .ready = on_accept, .fd = fd }, .gateway = g, .kind = kind };
+    reactor_watch(g->reactors[0], &in->watch, WATCH_READ);
     g->listeners[g->listeners_n++] = in;
 }
 
@@ -184,16 +181,12 @@ Err gateway_listen(Gateway *g, const char *host, int port, ListenKind kind, Aren
     return e;
 }
 
-static void listener_gone(uv_handle_t *h) {
-    free(h->data);
-}
-
 void gateway_close_listeners(Gateway *g) {
     for (size_t i = 0; i < g->listeners_n; i++) {
         Listener *in = g->listeners[i];
-        uv_poll_stop(&in->poll);
-        close(in->fd);
-        uv_close((uv_handle_t *)&in->poll, listener_gone);
+        reactor_watch(g->reactors[0], &in->watch, 0);
+        close(in->watch.fd);
+        free(in);
     }
     g->listeners_n = 0;
 }

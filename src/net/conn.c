@@ -13,8 +13,8 @@
 /* Reading: one recv an event into the turn's arena, behind what was left over, so that a handler always sees
  * one run of bytes. With TLS the recv goes to the reactor's record buffer and OpenSSL reads from there (net/tls.c).
  *
- * Life: the handle of libuv outlives a close by a turn, and work under way elsewhere may hold the Conn;
- * `refs` counts both, `closed` says that nothing may be done with it any more. */
+ * Life: a closed Conn outlives the turn, whose callers may still look at it: the flush has a reference; and work under
+ * way elsewhere may hold it. `refs` counts both, `closed` says that nothing may be done with it any more. */
 
 static void feed(Conn *c, uint8_t *bytes, size_t len) {
     size_t used = 0;
@@ -39,7 +39,7 @@ static void feed(Conn *c, uint8_t *bytes, size_t len) {
 static void read_plain(Conn *c) {
     size_t have, left = c->left_len;
     uint8_t *room = turn_room(c->reactor, left + TURN_ROOM_MIN, &have);
-    ssize_t n = recv(c->fd, room + left, have - left, 0);
+    ssize_t n = recv(c->watch.fd, room + left, have - left, 0);
     if (n == 0) {
         conn_close(c, CLOSE_BY_PEER);
     } else if (n < 0) {
@@ -54,7 +54,7 @@ static void read_plain(Conn *c) {
 static void read_tls(Conn *c) {
     Reactor *r = c->reactor;
     if (!r->tls.in_buffer) r->tls.in_buffer = mem_grow(NULL, TURN_BLOCK_BYTES);
-    ssize_t n = recv(c->fd, r->tls.in_buffer, TURN_BLOCK_BYTES, 0);
+    ssize_t n = recv(c->watch.fd, r->tls.in_buffer, TURN_BLOCK_BYTES, 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n <= 0) {
         conn_close(c, n == 0 && !c->handshaking ? CLOSE_BY_PEER : CLOSE_LOST);
@@ -90,17 +90,24 @@ static void read_tls(Conn *c) {
     }
 }
 
-static void watch(Conn *c);
+/* Paused, it does not even look whether the peer hung up: what came before that is still to be read. A pause itself
+ * changes nothing here, as it mostly is over before more comes: that costs two system calls less. */
+static void watch(Conn *c) {
+    unsigned events = (c->paused ? 0 : WATCH_READ) | (c->want_write ? WATCH_WRITE : 0);
+    reactor_watch(c->reactor, &c->watch, events); /* where that fails, its timer ends it */
+}
 
-static void on_event(uv_poll_t *poll, int status, int events) {
-    Conn *c = poll->data;
+static void on_event(Watch *w, Reactor *r, unsigned events) {
+    Conn *c = (Conn *)((char *)w - offsetof(Conn, watch));
+    (void)r;
     if (c->closed) return;
-    if (status < 0) { /* libuv has stopped the poll */
-        c->watched = 0;
+    if (events & WATCH_ERROR) {
+        reactor_watch(r, w, 0); /* paused, it would be said for ever */
         if (!c->paused || c->want_write) conn_close(c, CLOSE_LOST);
         return;
     }
-    if (events & UV_WRITABLE) {
+    if (events == WATCH_HANGUP) events = w->events; /* reading or writing tells what it means */
+    if (events & WATCH_WRITE) {
         output_continue(c);
         if (!c->closed && !c->want_write) {
             watch(c);
@@ -108,7 +115,7 @@ static void on_event(uv_poll_t *poll, int status, int events) {
             if (c->handler->drained) c->handler->drained(c);
         }
     }
-    if (c->closed || !(events & UV_READABLE)) return;
+    if (c->closed || !(events & WATCH_READ)) return;
     if (c->paused) {
         watch(c);
     } else {
@@ -119,18 +126,6 @@ static void on_event(uv_poll_t *poll, int status, int events) {
     }
 }
 
-/* Paused, it does not even look whether the peer hung up: what came before that is still to be read. A pause itself
- * changes nothing here, as it mostly is over before more comes: that costs two system calls less. */
-static void watch(Conn *c) {
-    int events = (c->paused ? 0 : UV_READABLE) | (c->want_write ? UV_WRITABLE : 0);
-    if (c->watched == events) return;
-    c->watched = (uint8_t)events;
-    if (events)
-        uv_poll_start(&c->poll, events, on_event);
-    else
-        uv_poll_stop(&c->poll);
-}
-
 void conn_want_write(Conn *c, bool on) {
     if (c->want_write == on || c->closed) return;
     c->want_write = on;
@@ -139,15 +134,12 @@ void conn_want_write(Conn *c, bool on) {
 
 static void attach(Conn *c, Reactor *r) {
     c->reactor = r;
-    uv_poll_init(&r->loop, &c->poll, c->fd);
-    c->poll.data = c;
-    c->watched = 0;
     atomic_fetch_add_explicit(&r->conns, 1, memory_order_relaxed);
 }
 
 Conn *conn_new(Reactor *r, int fd, SSL *ssl, const ConnHandler *handler, void *owner) {
     Conn *c = mem_new(sizeof *c);
-    c->fd = fd;
+    c->watch = (Watch){ .ready = on_event, .fd = fd };
     c->ssl = ssl;
     c->handshaking = ssl != NULL;
     c->handler = handler;
@@ -175,10 +167,6 @@ void conn_release(Conn *c) {
     free(c);
 }
 
-static void handle_gone(uv_handle_t *h) {
-    conn_release(h->data);
-}
-
 void conn_close(Conn *c, CloseReason why) {
     if (c->closed) return;
     c->closed = true;
@@ -186,11 +174,11 @@ void conn_close(Conn *c, CloseReason why) {
     timer_disarm(&c->timer);
     output_drop(c);
     if (c->ssl && why != CLOSE_LOST) tls_goodbye(c);
-    uv_close((uv_handle_t *)&c->poll, handle_gone);
-    close(c->fd); /* after libuv let it go: another thread may be given its number at once */
-    c->fd = -1;
+    reactor_watch(c->reactor, &c->watch, 0); /* before it is closed: another thread may be given its number at once */
+    close(c->watch.fd);
+    c->watch.fd = -1;
     atomic_fetch_sub_explicit(&c->reactor->conns, 1, memory_order_relaxed);
-    conn_retain(c); /* while the handler says farewell */
+    output_mark(c); /* it stays until this turn's flush */
     c->handler->closed(c);
     conn_release(c);
 }
@@ -251,19 +239,13 @@ static void arrive(Task *task, Reactor *r) {
     free(m);
 }
 
-static void departed(uv_handle_t *h) {
-    Move *m = h->data;
-    reactor_post(m->to, &m->task);
-}
-
 void conn_move(Conn *c, Reactor *to, void (*arrived)(Conn *c, void *ctx), void *ctx) {
     Move *m = mem_new(sizeof *m);
     *m = (Move){ .task.run = arrive, .conn = c, .to = to, .arrived = arrived, .ctx = ctx };
     timer_disarm(&c->timer);
-    uv_poll_stop(&c->poll);
+    reactor_watch(c->reactor, &c->watch, 0);
     atomic_fetch_sub_explicit(&c->reactor->conns, 1, memory_order_relaxed);
-    c->poll.data = m;
-    uv_close((uv_handle_t *)&c->poll, departed);
+    reactor_post(to, &m->task);
 }
 
 Str conn_address(const struct sockaddr_in6 *a, char *buffer) {
@@ -283,7 +265,7 @@ Str conn_address(const struct sockaddr_in6 *a, char *buffer) {
 struct sockaddr_in6 conn_local(const Conn *c) {
     struct sockaddr_in6 a = { 0 };
     socklen_t n = sizeof a;
-    if (getsockname(c->fd, (struct sockaddr *)&a, &n)) a = (struct sockaddr_in6){ .sin6_family = AF_UNSPEC };
+    if (getsockname(c->watch.fd, (struct sockaddr *)&a, &n)) a = (struct sockaddr_in6){ .sin6_family = AF_UNSPEC };
     return a;
 }
 

@@ -54,13 +54,12 @@ typedef struct {
 struct Conn {
     Reactor *reactor;
     const ConnHandler *handler;
-    void *owner;    /* the handler's */
-    uv_poll_t poll; /* its close callback gives back the first reference */
+    void *owner; /* the handler's */
+    Watch watch;
     SSL *ssl;
-    int fd, refs;
+    int refs;
     uint16_t local_port;
     bool handshaking, paused, finishing, lingering, closed, dirty, want_write, feeding;
-    uint8_t watched;   /* the events that the poll is asked for */
     bool tell_drained; /* set by the handler, for once */
     CloseReason why;
     struct sockaddr_in6 peer; /* IPv4 as mapped */
@@ -113,4 +112,5 @@ bool conn_is_loopback(const Conn *c);
 struct sockaddr_in6 conn_local(const Conn *c); /* the address that the peer called */
 
 void conn_flush_list(Conn *list); /* the reactor's */
+void conn_drop_list(Conn *list);  /* the reactor's, at its end */
 void conn_pools_free(Reactor *r); /* the reactor's */

@@ -3,19 +3,28 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "net/conn.h"
 
-/* A turn of the loop: timers, then the poll (sockets are read, tasks run), then the flush. The flush runs
- * before the poll as well, for what timers wrote. The turn's arena is emptied after a flush, when no output
- * refers to it any more.
+/* A turn of the loop: what the kernel says is ready (sockets are read, tasks and timers run), then the flush. The
+ * turn's arena is emptied after it, when no output refers to it any more.
+ *
+ * Straight on epoll: with one message a turn, a message is what a wake-up costs, and a general loop reads the clock
+ * twice a turn, sets a timer in the kernel for each wait and holds 160 bytes for each socket. Here the second comes as
+ * one more descriptor that becomes readable, so that a wait has no end of its own, and the wake-up is edge-triggered:
+ * nobody needs to read it.
  *
  * The wheel has a bucket a second; a timer that is due later than the wheel is long stays in its bucket for
  * another round. Keep-alive moves due_ms only and leaves the timer where it is: when its bucket comes up
  * too early it is put where it belongs. */
+
+enum { EVENTS_MAX = 1024 }; /* of a turn */
 
 /* Runs what was posted so far; *stopping as it was then. False: there was nothing. */
 static bool run_posted(Reactor *r, bool *stopping) {
@@ -34,11 +43,17 @@ static bool run_posted(Reactor *r, bool *stopping) {
     return any;
 }
 
-static void wake_up(uv_async_t *async) {
-    Reactor *r = async->data;
+static void wake_up(Watch *w, Reactor *r, unsigned events) {
     bool stopping;
+    (void)w, (void)events;
     run_posted(r, &stopping);
-    if (stopping) uv_stop(&r->loop);
+    if (stopping) r->ending = true;
+}
+
+static void wake(Reactor *r) {
+    const uint64_t one = 1;
+    ssize_t n = write(r->wake.fd, &one, sizeof one);
+    (void)n; /* it could only fail when it had been written 2^64 times */
 }
 
 static void turn_end(Reactor *r) {
@@ -66,13 +81,42 @@ static void flush(Reactor *r) {
     if (r->turn->used || r->turn->next) turn_end(r);
 }
 
-static void on_prepare(uv_prepare_t *h) {
-    flush(h->data);
+/* ------------------------------------------------------------------------------------------------ watching */
+
+_Static_assert((int)WATCH_READ == (int)EPOLLIN && (int)WATCH_WRITE == (int)EPOLLOUT &&
+                   (int)WATCH_ERROR == (int)EPOLLERR && (int)WATCH_HANGUP == (int)EPOLLHUP,
+               "events are handed on as they are");
+
+static void forget_ready(Reactor *r, const Watch *w) {
+    for (int i = r->events_at; i < r->events_n; i++)
+        if (r->events[i].data.ptr == w) r->events[i].data.ptr = NULL;
 }
 
-static void on_check(uv_check_t *h) {
-    flush(h->data);
+static bool control(Reactor *r, Watch *w, unsigned events, unsigned how) {
+    struct epoll_event e = { .events = events | how, .data.ptr = w };
+    int op = !events ? EPOLL_CTL_DEL : w->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    if (w->events == events) return true;
+    if (!events) forget_ready(r, w);
+    if (epoll_ctl(r->poll_fd, op, w->fd, &e) && op != EPOLL_CTL_DEL) return false;
+    w->events = events;
+    return true;
 }
+
+bool reactor_watch(Reactor *r, Watch *w, unsigned events) {
+    return control(r, w, events, 0);
+}
+
+static void turn(Reactor *r) {
+    r->events_n = epoll_wait(r->poll_fd, r->events, EVENTS_MAX, -1);
+    for (r->events_at = 0; r->events_at < r->events_n;) {
+        const struct epoll_event *e = &r->events[r->events_at++];
+        Watch *w = e->data.ptr;
+        if (w) w->ready(w, r, e->events);
+    }
+    flush(r);
+}
+
+/* ------------------------------------------------------------------------------------------------ timers */
 
 int64_t reactor_now_ms(const Reactor *r) {
     return monotonic_ns() / 1000000 + atomic_load_explicit(&r->clock->ahead_ms, memory_order_relaxed);
@@ -119,8 +163,8 @@ static void run_bucket(Reactor *r, int64_t second, int64_t now_ms) {
     }
 }
 
-/* Nanoseconds that the thread ran or would have run, had there been a processor for it. libuv's measure of idle time
- * costs a system call more each time that a loop wakes up; this costs one a second.
+/* Nanoseconds that the thread ran or would have run, had there been a processor for it. To
+ * measure the time that a loop waits costs a clock twice each time that it wakes up; this is a call a second.
  * Source: Linux, Documentation/scheduler/sched-stats.rst: time on the processor, time waiting for one */
 static uint64_t used_ns(Reactor *r) {
     char text[96];
@@ -151,8 +195,10 @@ static void run_timers(Reactor *r) {
     while (r->wheel_s < now_s) run_bucket(r, ++r->wheel_s, now);
 }
 
-static void on_tick(uv_timer_t *h) {
-    Reactor *r = h->data;
+static void on_tick(Watch *w, Reactor *r, unsigned events) {
+    uint64_t seconds;
+    (void)events;
+    if (read(w->fd, &seconds, sizeof seconds) < 0) return;
     run_timers(r);
     measure(r);
 }
@@ -194,6 +240,20 @@ uint8_t *turn_copy(Reactor *r, Str bytes) {
     return p;
 }
 
+/* Without these three there is no server. */
+static void open_poll(Reactor *r) {
+    const struct itimerspec second = { { 1, 0 }, { 1, 0 } };
+    r->events = mem_grow(NULL, EVENTS_MAX * sizeof *r->events);
+    r->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+    r->wake = (Watch){ .ready = wake_up, .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+    r->tick = (Watch){ .ready = on_tick, .fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK) };
+    if (r->tick.fd < 0 || timerfd_settime(r->tick.fd, 0, &second, NULL) || !control(r, &r->wake, WATCH_READ, EPOLLET) ||
+        !control(r, &r->tick, WATCH_READ, 0)) {
+        perror("starling: a reactor's epoll, eventfd and timerfd");
+        abort();
+    }
+}
+
 Reactor *reactor_new(int index, const Clock *clock) {
     Reactor *r = mem_new(sizeof *r);
     r->index = index;
@@ -201,15 +261,7 @@ Reactor *reactor_new(int index, const Clock *clock) {
     r->schedstat_fd = -1;
     r->posted_tail = &r->posted;
     pthread_mutex_init(&r->lock, NULL);
-    uv_loop_init(&r->loop);
-    uv_async_init(&r->loop, &r->wake, wake_up);
-    uv_prepare_init(&r->loop, &r->before_poll);
-    uv_check_init(&r->loop, &r->after_poll);
-    uv_timer_init(&r->loop, &r->tick);
-    r->wake.data = r->before_poll.data = r->after_poll.data = r->tick.data = r;
-    uv_prepare_start(&r->before_poll, on_prepare);
-    uv_check_start(&r->after_poll, on_check);
-    uv_timer_start(&r->tick, on_tick, 1000, 1000);
+    open_poll(r);
     for (size_t i = 0; i < TIMER_BUCKETS; i++) r->wheel[i].next = r->wheel[i].prev = &r->wheel[i];
     r->now_ms = reactor_now_ms(r);
     r->wheel_s = r->now_ms / 1000;
@@ -220,7 +272,7 @@ Reactor *reactor_new(int index, const Clock *clock) {
 
 static void *thread_main(void *arg) {
     Reactor *r = arg;
-    uv_run(&r->loop, UV_RUN_DEFAULT);
+    while (!r->ending) turn(r);
     return NULL;
 }
 
@@ -235,14 +287,14 @@ void reactor_post(Reactor *r, Task *task) {
     *r->posted_tail = task;
     r->posted_tail = &task->next;
     pthread_mutex_unlock(&r->lock);
-    if (first) uv_async_send(&r->wake);
+    if (first) wake(r);
 }
 
 void reactor_stop(Reactor *r) {
     pthread_mutex_lock(&r->lock);
     r->stopping = true;
     pthread_mutex_unlock(&r->lock);
-    uv_async_send(&r->wake);
+    wake(r);
     pthread_join(r->thread, NULL);
 }
 
@@ -251,16 +303,13 @@ bool reactor_drain(Reactor *r) {
     return run_posted(r, &stopping);
 }
 
-static void close_handle(uv_handle_t *h, void *arg) {
-    (void)arg;
-    if (!uv_is_closing(h)) uv_close(h, NULL);
-}
-
 void reactor_free(Reactor *r) {
-    uv_walk(&r->loop, close_handle, NULL);
-    uv_run(&r->loop, UV_RUN_NOWAIT);
-    uv_loop_close(&r->loop);
+    conn_drop_list(r->dirty);
     conn_pools_free(r);
+    close(r->tick.fd);
+    close(r->wake.fd);
+    close(r->poll_fd);
+    free(r->events);
     for (TurnBlock *b = r->turn, *next; b; b = next) {
         next = b->next;
         free(b);

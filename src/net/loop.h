@@ -4,7 +4,7 @@
 #pragma once
 
 #include <pthread.h>
-#include <uv.h>
+#include <stdatomic.h>
 
 #include "base/clock.h"
 #include "base/str.h"
@@ -25,6 +25,14 @@ typedef struct Timer {
     void (*fire)(struct Timer *timer, Reactor *reactor);
 } Timer;
 
+/* A descriptor that a reactor looks at. Embedded; `ready` runs on the reactor's thread. */
+enum { WATCH_READ = 1, WATCH_WRITE = 4, WATCH_ERROR = 8, WATCH_HANGUP = 16 }; /* as poll numbers them */
+typedef struct Watch {
+    void (*ready)(struct Watch *watch, Reactor *reactor, unsigned events);
+    int fd;
+    unsigned events; /* that are asked for; 0: it is not looked at */
+} Watch;
+
 enum { TIMER_BUCKETS = 1024, TURN_BLOCK_BYTES = 256 * 1024, TURN_ROOM_MIN = 32 * 1024 };
 
 typedef struct TurnBlock {
@@ -39,17 +47,17 @@ typedef struct OutChunk OutChunk;
 struct Reactor {
     int index;
     void *owner; /* the broker's part of this reactor */
-    uv_loop_t loop;
-    uv_async_t wake;
-    uv_prepare_t before_poll;
-    uv_check_t after_poll;
-    uv_timer_t tick;
+    int poll_fd;
+    Watch wake, tick;           /* an eventfd, and a timer of a second */
+    struct epoll_event *events; /* of this turn */
+    int events_n, events_at;
     pthread_t thread;
     const Clock *clock;
     /* posted tasks */
     pthread_mutex_t lock;
     Task *posted, **posted_tail;
     bool stopping;
+    bool ending; /* its thread's: this turn is the last */
     /* this turn */
     TurnBlock *turn;                        /* newest first */
     Conn *dirty;                            /* have output to write */
@@ -81,6 +89,10 @@ void reactor_stop(Reactor *r);
 /* After reactor_stop: runs here what was posted since, so that nothing posted is lost. False: there was nothing. */
 bool reactor_drain(Reactor *r);
 void reactor_free(Reactor *r);
+
+/* From its thread, or before that runs. events 0: not any more, and what this turn still has of it is forgotten. false:
+ * the system watches as many descriptors as it may. */
+bool reactor_watch(Reactor *r, Watch *w, unsigned events);
 
 /* Monotonic milliseconds that the test clock can move forward. */
 int64_t reactor_now_ms(const Reactor *r);

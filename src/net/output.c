@@ -158,7 +158,7 @@ static ssize_t sent(Conn *c, ssize_t n) {
 
 void output_send(Conn *c, const uint8_t *bytes, size_t len) {
     ssize_t n = 0;
-    if (!c->wait) n = sent(c, send(c->fd, bytes, len, MSG_NOSIGNAL));
+    if (!c->wait) n = sent(c, send(c->watch.fd, bytes, len, MSG_NOSIGNAL));
     if (n >= 0 && (size_t)n < len) wait_add(c, bytes + n, len - (size_t)n);
 }
 
@@ -168,7 +168,7 @@ static void send_many(Conn *c) {
         ssize_t n = 0;
         if (!blocked) {
             struct msghdr m = { .msg_iov = (struct iovec *)(void *)node->segs, .msg_iovlen = node->n };
-            n = sent(c, sendmsg(c->fd, &m, MSG_NOSIGNAL));
+            n = sent(c, sendmsg(c->watch.fd, &m, MSG_NOSIGNAL));
             if (n < 0) return;
         }
         for (size_t i = 0; i < node->n; i++) {
@@ -220,9 +220,16 @@ void conn_flush_list(Conn *list) {
     }
 }
 
+void conn_drop_list(Conn *list) {
+    for (Conn *c = list, *next; c; c = next) {
+        next = c->next_dirty;
+        conn_release(c);
+    }
+}
+
 void output_continue(Conn *c) {
     for (OutWait *w = c->wait; w && w->len;) {
-        ssize_t n = sent(c, send(c->fd, w->data + w->at, w->len, MSG_NOSIGNAL));
+        ssize_t n = sent(c, send(c->watch.fd, w->data + w->at, w->len, MSG_NOSIGNAL));
         if (n <= 0) return;
         w->at += (size_t)n;
         w->len -= (size_t)n;

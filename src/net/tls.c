@@ -95,7 +95,7 @@ static void send_records(Conn *c) {
     r->tls.out_len = 0;
     if (len == 0) return;
     if (c->closed) {
-        if (!c->wait && send(c->fd, r->tls.out, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return;
+        if (!c->wait && send(c->watch.fd, r->tls.out, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return;
     } else {
         output_send(c, r->tls.out, len);
         if (!c->closed && c->wait) conn_want_write(c, true);
@@ -471,7 +471,7 @@ void tls_write(Conn *c) {
 }
 
 void tls_goodbye(Conn *c) {
-    if (c->handshaking || c->fd < 0) return;
+    if (c->handshaking || c->watch.fd < 0) return;
     ERR_clear_error();
     c->reactor->tls.out_len = 0;
     SSL_shutdown(c->ssl);
