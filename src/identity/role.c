@@ -184,8 +184,7 @@ static yyjson_mut_val *plain_statement(yyjson_mut_doc *doc, yyjson_val *statemen
     return plain;
 }
 
-/* The document with the statements about t, as the engine takes it; *n: how many they are. */
-static Err plain_trust(Str document, const RoleTaker *t, Arena *arena, Str *out, size_t *n, Str *why) {
+Err role_plain_trust(Str document, const RoleTaker *t, Arena *arena, Str *out, size_t *n, Str *why) {
     yyjson_val *root;
     Err e = json_read(arena, document, false, &root, why);
     if (e != OK) {
@@ -220,7 +219,7 @@ Err role_trust_check(Str document, Arena *arena, Str *why) {
         *why = str_format(arena, "Cannot exceed quota for ACLSizePerRole: %d", ROLE_TRUST_CHARS_MAX);
         return ERR_LIMIT;
     }
-    Err e = plain_trust(document, NULL, arena, &plain, &n, why);
+    Err e = role_plain_trust(document, NULL, arena, &plain, &n, why);
     if (e != OK) return e;
     e = policy_compile(S("trust"), plain, POLICY_IAM, arena, &policy, &fault);
     policy_release(policy);
@@ -231,29 +230,8 @@ Err role_trust_check(Str document, Arena *arena, Str *why) {
 Err role_trusts(const RoleRecord *role, const RoleTaker *taker, Arena *arena) {
     Str plain, why;
     size_t n;
-    if (plain_trust(role->trust_policy, taker, arena, &plain, &n, &why) != OK) return ERR_CORRUPT;
+    if (role_plain_trust(role->trust_policy, taker, arena, &plain, &n, &why) != OK) return ERR_CORRUPT;
     if (n == 0) return ERR_DENIED;
     const StrList one = { &plain, 1, true };
     return decide(&one, S("sts:AssumeRole"), S("*"), taker->vars, taker->vars_n, arena);
-}
-
-Err role_may(Txn *txn, const RoleQuestion *q, Arena *arena, Str *why) {
-    RoleRecord role;
-    StrList documents;
-    Err e = role_of_arn(txn, q->account, q->role_arn, arena, &role);
-    if (e == ERR_NOT_FOUND)
-        *why = str_format(arena, "there is no role %.*s in account %.*s: make it with `aws iam create-role`",
-                          PS(str_sub(q->role_arn, 0, 200)), PS(q->account));
-    if (e != OK) return e;
-    e = role_trusts(&role, &(RoleTaker){ .service = q->service, .vars = q->vars, .vars_n = q->vars_n }, arena);
-    if (e == ERR_DENIED)
-        *why =
-            str_format(arena, "the trust policy of %.*s does not let %.*s assume it", PS(q->role_arn), PS(q->service));
-    if (e == OK) e = role_documents(txn, q->account, role.role_name, arena, &documents);
-    if (e != OK) return e;
-    e = decide(&documents, q->action, q->resource, q->vars, q->vars_n, arena);
-    if (e == ERR_DENIED)
-        *why =
-            str_format(arena, "no policy of %.*s allows %.*s on %.*s", PS(q->role_arn), PS(q->action), PS(q->resource));
-    return e;
 }

@@ -31,8 +31,23 @@ typedef struct {
     const PolicyVar *vars;
     size_t vars_n;
 } RoleTaker;
+/* The statements of a trust policy about t (NULL: about anybody), without the principal, on "*": as the engine takes
+ * them. Shape:  *n how many they are. Errors: ERR_MALFORMED, ERR_INVALID with *why */
+NODISCARD Err role_plain_trust(Str document, const RoleTaker *t, Arena *arena, Str *out, size_t *n, Str *why);
 /* Errors: ERR_DENIED; ERR_CORRUPT: a stored policy that is none */
 NODISCARD Err role_trusts(const RoleRecord *role, const RoleTaker *taker, Arena *arena);
+
+/* A role as one service carries it, compiled: whether it is trusted, and what the policies allow. Immutable, counted.
+ */
+typedef struct RoleRights RoleRights;
+/* Shape:  *out: of a role that was deleted, rights that are none
+ * Errors: ERR_NOT_FOUND: there never was such a role in the account; ERR_CORRUPT: a stored policy that is none */
+NODISCARD Err role_rights_read(Txn *txn, Str account, Str arn, Str service, RoleRights **out);
+RoleRights *role_rights_retain(RoleRights *r); /* from any thread */
+void role_rights_release(RoleRights *r);       /* accepts NULL */
+/* Errors: ERR_DENIED with *why, as AWS words it */
+NODISCARD Err role_rights_may(const RoleRights *r, Str action, Str resource, const PolicyVar *vars, size_t vars_n,
+                              Arena *arena, Str *why);
 
 /* What rules, authorizers and whoever else carries a role ask: may this service, acting as that role, do this? */
 typedef struct {

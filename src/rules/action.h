@@ -96,6 +96,12 @@ typedef struct ActionRun {
 void action_done(ActionRun *run, ActionResult result);
 void action_failed(ActionRun *run, const char *format, ...) PRINTF_LIKE(2, 3); /* ACTION_FAILED */
 
+/* What the action's role must allow.
+ * Shape: "kinesis:PutRecord", "arn:aws:kinesis:{region}:{account}:stream/{}", where {} is what `resource` gives */
+typedef struct {
+    const char *action, *resource; /* NULL: nothing is asked */
+} ActionRight;
+
 typedef struct ActionKind {
     Str member; /* in the model's Action: "republish" */
     Str failed; /* as failedAction names it: "RepublishAction" */
@@ -108,6 +114,8 @@ typedef struct ActionKind {
     Err (*check)(ActionCheck *c, const void *action);
     /* The resource that failedResource and the log name, from a rendered action: a table's, a queue's name. */
     Str (*resource)(Arena *arena, const void *action);
+    ActionRight right;                                         /* Source: the action's page, "Requirements" */
+    ActionRight (*right_of)(Arena *arena, const void *action); /* where it depends on the parameters; NULL: `right` */
     /* What shares a queue: nothing that waits for one destination delays another. NULL: `member` and `resource`. */
     Str (*destination)(Arena *arena, const void *action);
     void (*start)(ActionRun *run);

@@ -5,6 +5,7 @@
 
 #include "base/encode.h"
 #include "base/json.h"
+#include "base/writer.h"
 #include "rules/attributes.h"
 #include "rules/secrets.h"
 
@@ -50,6 +51,24 @@ static Err ask_json(const Outside *o, const RuleAsker *who, const char *service,
     return e;
 }
 
+/* What the function's role must allow; a secret's is asked when its ARN is known. Source: the functions' pages */
+static Err may(const Outside *o, const RuleAsker *who, Str role, Str action, Str resource, Arena *arena, Str *why) {
+    if (!o->o.roles || !role.ptr) return OK;
+    const RightAsker asker = { .book = o->o.roles,
+                               .seat = role_book_hold(o->o.roles, who->account, role),
+                               .account = who->account,
+                               .region = who->region,
+                               .rule_arn = who->rule_arn };
+    Err e = right_ask(&asker, action, resource, arena, why);
+    role_book_drop(o->o.roles, asker.seat);
+    return e;
+}
+
+static Str arn_of(const RuleAsker *who, const char *service, const char *kind, Str name, Arena *arena) {
+    return str_format(arena, "arn:aws:%s:%.*s:%.*s:%s/%.*s", service, PS(who->region), PS(who->account), kind,
+                      PS(name));
+}
+
 static void add_key(yyjson_mut_doc *d, yyjson_mut_val *keys, const SqlOutsideCall *call, size_t at) {
     yyjson_mut_val *v = yyjson_mut_obj(d);
     json_add_str(d, v, call->number[at + 1] ? S("N") : S("S"), call->args[at + 1]);
@@ -81,6 +100,7 @@ static Err get_dynamodb(const Outside *o, const RuleAsker *who, const SqlOutside
     return e;
 }
 
+/* Shape: *out = ARN, a zero byte, the value: the ARN is what the role is asked about, also where the value was kept */
 static Err ask_secret(const Outside *o, const RuleAsker *who, Str id, bool binary, Arena *arena, Str *out, Str *why) {
     yyjson_mut_doc *d = json_doc(arena);
     yyjson_mut_val *rq = yyjson_mut_obj(d);
@@ -89,24 +109,37 @@ static Err ask_secret(const Outside *o, const RuleAsker *who, Str id, bool binar
     Err e = ask_json(o, who, "secretsmanager", "GetSecretValue", rq, arena, &answer, why);
     if (e != OK) return e;
     yyjson_val *value = json_get(answer, binary ? S("SecretBinary") : S("SecretString"));
+    Str text = json_str(value), arn = json_str(json_get(answer, S("ARN")));
     if (!yyjson_is_str(value)) {
         *why = str_format(arena, "the secret '%.*s' has no %s", PS(id), binary ? "SecretBinary" : "SecretString");
         return ERR_NOT_FOUND;
     }
-    if (!binary)
-        *out = json_str(value);
-    else if ((e = base64_decode(arena, json_str(value), out)) != OK)
+    if (binary && (e = base64_decode(arena, text, &text)) != OK) {
         *why = str_format(arena, "the secret '%.*s' came as what is no base64", PS(id));
-    return e;
+        return e;
+    }
+    Writer w = writer_in(arena);
+    writer_bytes(&w, arn.len ? arn : id);
+    writer_u8(&w, 0);
+    writer_bytes(&w, text);
+    *out = writer_str(&w);
+    return OK;
 }
 
 static Err get_secret(const Outside *o, const RuleAsker *who, const SqlOutsideCall *call, Arena *arena, Str *out,
                       Str *why) {
     bool binary = str_eq(call->args[1], S("SecretBinary"));
     int64_t now = clock_ms(o->o.clock);
-    if (secrets_get(o->secrets, who->account, call->args[0], binary, now, arena, out) == OK) return OK;
-    Err e = ask_secret(o, who, call->args[0], binary, arena, out, why);
-    if (e == OK) secrets_keep(o->secrets, who->account, call->args[0], binary, now, *out);
+    Str value, arn;
+    Err e = secrets_get(o->secrets, who->account, call->args[0], binary, now, arena, &value);
+    if (e != OK) {
+        e = ask_secret(o, who, call->args[0], binary, arena, &value, why);
+        if (e == OK) secrets_keep(o->secrets, who->account, call->args[0], binary, now, value);
+    }
+    if (e != OK) return e;
+    arn = str_cut(&value, '\0');
+    e = may(o, who, call->args[2], S("secretsmanager:GetSecretValue"), arn, arena, why);
+    if (e == OK) *out = value;
     return e;
 }
 
@@ -207,8 +240,30 @@ static Err lambda(const Outside *o, const RuleAsker *who, const SqlOutsideCall *
 
 /* ------------------------------------------------------------------------------------------------ all */
 
+static Err may_ask(const Outside *o, const RuleAsker *who, const SqlOutsideCall *call, Arena *arena, Str *why) {
+    const Str *args = call->args;
+    Str thing;
+    switch (call->kind) {
+    case SQL_GET_DYNAMODB:
+        return may(o, who, args[5], S("dynamodb:GetItem"), arn_of(who, "dynamodb", "table", args[0], arena), arena,
+                   why);
+    case SQL_GET_THING_SHADOW:
+        thing = args[1].ptr ? str_format(arena, "%.*s/%.*s", PS(args[0]), PS(args[1])) : args[0];
+        return may(o, who, args[2], S("iot:GetThingShadow"), arn_of(who, "iot", "thing", thing, arena), arena, why);
+    case SQL_GET_REGISTRY_DATA:
+        return may(o, who, args[2], str_format(arena, "iot:%.*s", PS(args[0])),
+                   arn_of(who, "iot", "thing", args[1], arena), arena, why);
+    case SQL_MACHINELEARNING_PREDICT:
+        return may(o, who, args[1], S("machinelearning:Predict"),
+                   arn_of(who, "machinelearning", "mlmodel", args[0], arena), arena, why);
+    default: return OK;
+    }
+}
+
 static Err ask(void *ctx, const RuleAsker *who, const SqlOutsideCall *call, Arena *arena, Str *out, Str *why) {
     const Outside *o = ctx;
+    Err allowed = may_ask(o, who, call, arena, why);
+    if (allowed != OK) return allowed;
     switch (call->kind) {
     case SQL_AWS_LAMBDA: return lambda(o, who, call, arena, out, why);
     case SQL_GET_DYNAMODB: return get_dynamodb(o, who, call, arena, out, why);

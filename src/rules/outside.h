@@ -6,6 +6,7 @@
 #include "aws/client.h"
 #include "aws/folder.h"
 #include "base/clock.h"
+#include "rules/right.h"
 #include "rules/sql.h"
 
 /* On whose behalf a statement asks. */
@@ -26,6 +27,7 @@ typedef struct {
     Functions *functions;
     const Clock *clock;
     RuleOutside local; /* shadows and the registry */
+    RoleBook *roles;   /* by which the functions' roles are let; NULL: all are */
 } OutsideOptions;
 
 typedef struct Outside Outside;

@@ -119,6 +119,17 @@ static size_t republishes(const Rule *r) {
     return n + (r->error && r->error->kind == &ACTION_REPUBLISH && n < r->plans_n);
 }
 
+static void hold_roles(Rule *r, RoleBook *book) {
+    if (!book) return;
+    r->roles = book;
+    r->seats = arena_array(&r->arena, RoleSeat *, r->plans_n + 1);
+    for (size_t i = 0; i <= r->plans_n; i++) {
+        const Plan *p = i < r->plans_n ? &r->plans[i] : r->error;
+        Str arn = p ? right_role(p->kind, p->action) : STR_NONE;
+        r->seats[i] = arn.ptr ? role_book_hold(book, r->account, arn) : NULL;
+    }
+}
+
 Err rule_new(const RuleSpec *spec, Str json, RuleFigures *figures, Arena *scratch, Rule **out, RuleFault *fault) {
     Rule *r = mem_new(sizeof *r);
     IotTopicRulePayload payload;
@@ -146,6 +157,7 @@ Err rule_new(const RuleSpec *spec, Str json, RuleFigures *figures, Arena *scratc
     r->plans_n = c.plans_n;
     r->error = c.error;
     r->republishes = republishes(r);
+    hold_roles(r, spec->roles);
     atomic_fetch_add(&figures->refs, 1);
     r->figures = figures;
     *out = r;
@@ -159,6 +171,7 @@ Rule *rule_retain(Rule *r) {
 
 void rule_release(Rule *r) {
     if (!r || atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) > 1) return;
+    for (size_t i = 0; r->seats && i <= r->plans_n; i++) role_book_drop(r->roles, r->seats[i]);
     rule_figures_release(r->figures);
     arena_free(&r->arena);
     free(r);

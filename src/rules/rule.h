@@ -6,6 +6,7 @@
 
 #include "generated/iot.h"
 #include "rules/plan.h"
+#include "rules/right.h"
 
 enum { RULE_ACTIONS_MAX = 10, RULE_TEXT_BYTES_MAX = 128 * 1024 }; /* Source: AWS IoT Core quotas */
 
@@ -34,7 +35,9 @@ typedef struct Rule {
     bool disabled;
     Plan *plans;
     size_t plans_n;
-    Plan *error;        /* NULL: none */
+    Plan *error; /* NULL: none */
+    RoleBook *roles;
+    RoleSeat **seats;   /* of the plans, then of the error action; NULL: it has no role */
     size_t republishes; /* of one message, at most */
     RuleFigures *figures;
     _Atomic int running; /* on the pool */
@@ -43,6 +46,7 @@ typedef struct Rule {
 typedef struct {
     Str account, region, name;
     bool disabled, plain_http;
+    RoleBook *roles; /* whose policies are asked; NULL: none, as when a rule is only checked */
 } RuleSpec;
 
 /* Why a rule cannot be saved. */

@@ -258,6 +258,28 @@ static void tell_broken(Rules *r, Str account, Str name, Str why) {
         &(RuleEvent){ .level = LOG_ERROR, .event = "RuleExecution", .account = account, .rule = name, .details = why });
 }
 
+/* A role that was never made here may be a mistake in its ARN: said once. */
+static void tell_roles(Rules *r, const Rule *rule) {
+    Arena arena = { 0 };
+    for (size_t i = 0; rule->seats && i <= rule->plans_n; i++) {
+        const Plan *p = i < rule->plans_n ? &rule->plans[i] : rule->error;
+        if (!rule->seats[i] || role_seat_known(rule->roles, rule->seats[i]) || !role_seat_tell(rule->seats[i]))
+            continue;
+        Str arn = right_role(p->kind, p->action);
+        rules_event(r, &(RuleEvent){ .level = LOG_INFO,
+                                     .event = "RuleRole",
+                                     .success = true,
+                                     .account = rule->account,
+                                     .rule = rule->name,
+                                     .action = p->kind->failed,
+                                     .details = str_format(&arena,
+                                                           "the role %.*s was never created here, so its policies are "
+                                                           "not known and refuse nothing",
+                                                           PS(arn)) });
+    }
+    arena_free(&arena);
+}
+
 /* The rule of a record as it runs; NULL: it does not compile (any more), which is told. */
 static Rule *rule_of(Rules *r, Str account, const TopicRuleRecord *row, Arena *arena) {
     Rule *rule = NULL;
@@ -266,11 +288,13 @@ static Rule *rule_of(Rules *r, Str account, const TopicRuleRecord *row, Arena *a
                       .region = r->o.region,
                       .name = row->rule_name,
                       .disabled = row->disabled,
-                      .plain_http = r->o.plain_http };
+                      .plain_http = r->o.plain_http,
+                      .roles = r->o.roles };
     Rule *old = rules_find(r, account, row->rule_name);
     RuleFigures *figures = old ? old->figures : rule_figures_new();
     Err e = rule_new(&spec, row->payload, figures, arena, &rule, &fault);
     if (e != OK) tell_broken(r, account, row->rule_name, fault.text);
+    if (e == OK) tell_roles(r, rule);
     if (old)
         rule_release(old);
     else

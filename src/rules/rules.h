@@ -33,6 +33,7 @@ typedef struct {
     size_t queued_max, queued_bytes_max; /* parts that wait for one destination; 0: as they are by default */
     size_t rules_max;                    /* an account */
     uint32_t evaluations_per_s;          /* of an account; what comes beyond is dropped and counted; 0: no limit */
+    RoleBook *roles;                     /* by which actions are let; NULL: all are */
     bool plain_http;
     void (*on_event)(void *ctx, const RuleEvent *e); /* NULL: nobody listens; any thread */
     void *on_event_ctx;

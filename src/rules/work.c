@@ -287,14 +287,29 @@ static void item_fill(Work *w, Part *p, const void *action, Str payload, bool js
                             .depth = w->message.depth };
 }
 
-/* The action's own templates failed: it counts and is told like any failure of it. */
-static void part_fails(Part *p, const char *what, Str why) {
+/* It never came so far as to be delivered, and counts and is told like any failure. */
+static void part_fails(Part *p, const char *what, Str why, Str resource) {
     p->failed = true;
     p->why = mem_new(why.len + strlen(what) + 1);
     memcpy(p->why, what, strlen(what));
     if (why.len) memcpy(p->why + strlen(what), why.ptr, why.len);
-    p->resource = mem_new(1);
+    p->resource = mem_new(resource.len + 1);
+    if (resource.len) memcpy(p->resource, resource.ptr, resource.len);
     atomic_fetch_add_explicit(&p->figures->failed, 1, memory_order_relaxed);
+}
+
+/* Whether its role lets it; else it has failed. */
+static bool part_may(Work *w, Part *p, size_t i, const void *action) {
+    const Rule *r = w->rule;
+    const ActionKind *k = p->plan->kind;
+    if (!r->seats || !r->seats[i]) return true;
+    Str why;
+    const RightAsker who = { r->roles, r->seats[i], r->account, r->region, r->name, r->arn };
+    if (right_check(&who, k, action, &w->arena, &why) == OK) return true;
+    why = str_format(&w->arena, "%.*s failed. The error received was AccessDeniedException: %.*s", PS(k->failed),
+                     PS(why));
+    part_fails(p, "", why, k->resource ? k->resource(&w->arena, action) : S(""));
+    return false;
 }
 
 static void run_error(Work *w, SqlMessage *message, const SqlEnv *env, const SqlVariables *variables) {
@@ -307,7 +322,11 @@ static void run_error(Work *w, SqlMessage *message, const SqlEnv *env, const Sql
                  .figures = &w->rule->figures->actions[RULE_ACTIONS_MAX],
                  .over = error_over };
     if (plan_render(p->plan, message, env, variables, &w->arena, &action, &why) != OK) {
-        part_fails(p, "Its parameters cannot be evaluated: ", why);
+        part_fails(p, "Its parameters cannot be evaluated: ", why, S(""));
+        error_over(p);
+        return;
+    }
+    if (!part_may(w, p, w->rule->plans_n, action)) {
         error_over(p);
         return;
     }
@@ -374,7 +393,9 @@ static void part_set(Work *w, size_t i, const SqlResult *res, SqlMessage *messag
         .owner = w, .rule = w->rule, .plan = &w->rule->plans[i], .figures = &w->rule->figures->actions[i], .over = over
     };
     if (plan_render(p->plan, message, env, res->variables, &w->arena, &action, &why) != OK)
-        part_fails(p, "Its parameters cannot be evaluated: ", why);
+        part_fails(p, "Its parameters cannot be evaluated: ", why, S(""));
+    else
+        (void)part_may(w, p, i, action);
     item_fill(w, p, action, res->output, !res->binary);
 }
 

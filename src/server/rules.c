@@ -14,7 +14,7 @@ static const char *or_dash(Str s) {
 static void tell_account(Server *s, const RuleEvent *e) {
     ServiceEvent event;
     if (!service_log_any(s->env.service_log)) return;
-    if (!service_event_find(str_c(e->event), &event)) event = SERVICE_EVENT_RULE_MESSAGE_THROTTLED;
+    if (!service_event_find(str_c(e->event), &event)) return; /* the server's own, not one of AWS's */
     bool debug = event == SERVICE_EVENT_STARTING_RULE_EXECUTION || event == SERVICE_EVENT_FUNCTION_EXECUTION;
     LogEntry entry = { .event = event,
                        .level = !e->success ? LOG_ERROR
@@ -66,13 +66,15 @@ Err open_rules(Server *s, Str *why) {
                                                 .objects = s->objects,
                                                 .functions = s->env.functions,
                                                 .clock = &s->clock,
-                                                .local = rule_data(s) });
+                                                .local = rule_data(s),
+                                                .roles = s->env.roles });
     s->env.rules = rules_new(
         &(RulesOptions){ .store = s->env.store,
                          .workers = s->env.workers,
                          .clock = &s->clock,
                          .region = s->env.region,
                          .outside = outside_table(s->outside),
+                         .roles = s->env.roles,
                          .rules_max = (size_t)s->settings.rules_max,
                          .evaluations_per_s = s->settings.aws_quotas ? (uint32_t)s->settings.rule_evaluations_per_s : 0,
                          .plain_http = s->settings.rules_plain_http,

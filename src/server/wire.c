@@ -10,6 +10,7 @@
 #include "identity/endpoint.h"
 #include "identity/issuer.h"
 #include "identity/key_ring.h"
+#include "identity/role_book.h"
 #include "net/fetch.h"
 #include "rules/rules.h"
 #include "server/functions.h"
@@ -151,6 +152,7 @@ static Err open_identity(Server *s, Str *why) {
         .store = s->env.store, .workers = s->env.workers, .account = s->env.account, .region = s->env.region
     };
     s->env.directory = directory_open(&dopt);
+    s->env.roles = role_book_new(s->env.store, S("iot.amazonaws.com"));
     DomainBookOptions bo = { s->env.store, s->env.account, s->env.region, s->env.endpoint_domain };
     e = domain_book_open(&bo, &s->arena, &s->env.domains, why);
     if (e == OK) domain_book_listen(s->env.domains, domains_changed, s);
@@ -353,6 +355,7 @@ static void free_parts(Server *s) {
     api_patterns_free(s->patterns);
     directory_close(s->env.directory);
     domain_book_close(s->env.domains);
+    role_book_free(s->env.roles);
     keyring_close(s->env.keys);
     issuer_close(s->env.issuer);
     tls_server_free(s->tls);

@@ -9,6 +9,7 @@ typedef struct Workers Workers;
 typedef struct Directory Directory;   /* identity/directory.h */
 typedef struct KeyRing KeyRing;       /* identity/key_ring.h */
 typedef struct DomainBook DomainBook; /* identity/domain_book.h */
+typedef struct RoleBook RoleBook;     /* identity/role_book.h */
 typedef struct Issuer Issuer;         /* identity/issuer.h: the server's CAs */
 typedef struct ServiceLog ServiceLog; /* api/service_log.h */
 typedef struct Broker Broker;         /* broker/broker.h */
@@ -23,6 +24,7 @@ typedef struct Env {
     const Clock *clock;
     Directory *directory;
     KeyRing *keys;
+    RoleBook *roles; /* as rules carry them; NULL: in tests without it */
     Issuer *issuer;
     DomainBook *domains; /* NULL: in tests without it */
     Broker *broker;

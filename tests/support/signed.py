@@ -1,5 +1,6 @@
 """Requests signed by botocore's own signers, with each part open to tampering."""
 import datetime
+import re
 import urllib.parse
 
 import botocore.auth
@@ -53,3 +54,31 @@ def websocket_wire(server, path, version=5, subprotocols=("mqtt",), headers=None
 def amz_date(offset_s=0):
     now = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=offset_s)
     return now.strftime("%Y%m%dT%H%M%SZ")
+
+
+def fault_of(request, service, key, base="http://localhost", region=REGION):
+    """Why a server of `service` would refuse this request ({method, path, headers, body}), or None: the whole signature
+    is made again by botocore from what arrived. key: (id, secret)."""
+    headers = {name.lower(): value for name, value in request["headers"].items()}
+    found = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request, "
+                         r"SignedHeaders=(\S+), Signature=([0-9a-f]{64})", headers.get("authorization", ""))
+    if not found:
+        return f"no SigV4: {headers.get('authorization')}"
+    key_id, day, scope_region, scope_service, names, signature = found.groups()
+    if (key_id, scope_region, scope_service) != (key[0], region, service):
+        return f"the credential scope is {key_id}/{scope_region}/{scope_service}"
+    names = names.split(";")
+    if "host" not in names or "x-amz-date" not in names or not headers["x-amz-date"].startswith(day):
+        return f"signed are only {names}"
+    if any(name.startswith("x-amz-") and name not in names for name in headers):
+        return f"x-amz- headers that are not signed: {set(headers) - set(names)}"
+    sent = datetime.datetime.strptime(headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
+    if abs((datetime.datetime.now(datetime.timezone.utc) - sent).total_seconds()) > 300:
+        return f"signed at {sent}"
+    again = botocore.awsrequest.AWSRequest(request["method"], base + request["path"],
+                                           {name: headers[name] for name in names}, request["body"])
+    again.context["timestamp"] = headers["x-amz-date"]
+    auth = (botocore.auth.S3SigV4Auth if service == "s3" else botocore.auth.SigV4Auth)(
+        botocore.credentials.Credentials(*key), service, region)
+    made = auth.signature(auth.string_to_sign(again, auth.canonical_request(again)), again)
+    return None if made == signature else f"the signature is {signature}, {made} was expected"

@@ -1,18 +1,45 @@
 """An HTTP server that answers as a test says: for services that no counterpart has, and for all the ways to fail."""
 import http.server
+import json
+import re
 import socket
 import struct
 import threading
 
+from support import signed
+
+# By whom a request is meant, as its address and headers say it, not its signature: the name in the credential scope.
+# Source: botocore's models, signingName
+BY_TARGET = {"AmazonSQS": "sqs", "DynamoDB_20120810": "dynamodb", "Kinesis_20131202": "kinesis",
+             "Firehose_20150804": "firehose", "Logs_20140328": "logs", "AWSStepFunctions": "states",
+             "Timestream_20181101": "timestream", "secretsmanager": "secretsmanager",
+             "AmazonML_20141212": "machinelearning"}
+BY_VERSION = {"2010-03-31": "sns", "2010-08-01": "monitoring"}
+
+
+def signed_service(request):
+    target = request["headers"].get("X-Amz-Target", "").split(".")[0]
+    version = re.search(rb"&Version=([0-9-]+)", request["body"])
+    if target:
+        return BY_TARGET[target]
+    if version and request["headers"].get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
+        return BY_VERSION[version[1].decode()]
+    if request["path"].startswith("/tracking/v0/"):
+        return "geo"
+    if request["path"].startswith("/2015-03-31/functions/"):
+        return "lambda"
+    return "es" if "/_doc/" in request["path"] else "s3"
+
 
 class StandIn:
-    """answer(number, request) returns (status, headers, body), or one of SLOW, CUT, RESET. Requests are kept."""
+    """answer(number, request) returns (status, headers, body), or one of SLOW, CUT, RESET. Requests are kept.
+    key (id, secret): a request that is not signed well with it is refused, as AWS does, whatever `answer` says."""
     SLOW, CUT, RESET = "slow", "cut", "reset"
 
-    def __init__(self, answer):
+    def __init__(self, answer, key=None):
         outer = self
         self.requests, self.answer, self.let_go = [], answer, threading.Event()
-        self.lock = threading.Lock()
+        self.lock, self.faults = threading.Lock(), []
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -24,7 +51,10 @@ class StandIn:
                 with outer.lock:
                     number = len(outer.requests)
                     outer.requests.append(request)
-                told = outer.answer(number, request)
+                fault = key and signed.fault_of(request, signed_service(request), key)
+                outer.faults += [fault] if fault else []
+                told = (403, {}, json.dumps({"__type": "InvalidSignatureException", "message": fault}).encode()) \
+                    if fault else outer.answer(number, request)
                 if told == StandIn.SLOW:
                     outer.let_go.wait(60)
                 elif told == StandIn.CUT:

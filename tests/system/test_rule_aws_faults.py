@@ -3,89 +3,21 @@ is told why; what passes is not noticed. A stand-in fails as the test says.
 Source: AWS IoT developer guide, "Error handling (error action)"; the SDKs' guide, "Retry behavior"."""
 import base64
 import json
-import os
 import socket
-from unittest import mock
 
 import pytest
-from conftest import ACCOUNT, Fleet
+from conftest import Fleet
 from support.mqtt import Mqtt, wait_until
+from support.rule_kinds import KINDS, TRIES, of_kind, shown
+from support.rule_server import aws, client, device, iot, rule_server, signed_environment  # noqa: F401
 from support.rules import ROLE, action_figure, make_rule, republish
-from support.server import Server
 from support.stand_in import StandIn
-
-TRIES = 4  # of an action by default
-ARN = f"arn:aws:sns:us-east-1:{ACCOUNT}:t"
-# kind: (parameters, failedAction, failedResource, what tells its requests from others)
-KINDS = {
-    "sqs": ({"queueUrl": "http://queues/1/q"}, "SqsAction", "http://queues/1/q", "AmazonSQS.SendMessage"),
-    "sns": ({"targetArn": ARN}, "SnsAction", ARN, "Action=Publish"),
-    "s3": ({"bucketName": "bucket", "key": "a/${v}"}, "S3Action", "bucket/a/1", "PUT /bucket/a/1"),
-    "dynamoDB": ({"tableName": "t1", "hashKeyField": "k", "hashKeyValue": "x"}, "DynamoDBAction", "t1", '"TableName":"t1"'),
-    "dynamoDBv2": ({"putItem": {"tableName": "t2"}}, "DynamoDBv2Action", "t2", '"TableName":"t2"'),
-    "kinesis": ({"streamName": "s", "partitionKey": "k"}, "KinesisAction", "s", "Kinesis_20131202.PutRecord"),
-    "firehose": ({"deliveryStreamName": "d"}, "FirehoseAction", "d", "Firehose_20150804.PutRecord"),
-    "openSearch": ({"endpoint": "https://search.es.amazonaws.com", "index": "i", "type": "_doc", "id": "1"},
-                   "OpenSearchAction", None, "PUT /i/_doc/1"),
-    "cloudwatchMetric": ({"metricName": "m", "metricNamespace": "n", "metricValue": "1", "metricUnit": "Count"},
-                         "CloudwatchMetricAction", None, "Action=PutMetricData"),
-    "cloudwatchAlarm": ({"alarmName": "a", "stateReason": "r", "stateValue": "OK"}, "CloudwatchAlarmAction", "a",
-                        "Action=SetAlarmState"),
-    "cloudwatchLogs": ({"logGroupName": "g"}, "CloudwatchLogsAction", "g", "Logs_20140328.PutLogEvents"),
-    "stepFunctions": ({"stateMachineName": "m"}, "StepFunctionsAction", "m", "AWSStepFunctions.StartExecution"),
-    "timestream": ({"databaseName": "db", "tableName": "t", "dimensions": [{"name": "d", "value": "x"}]},
-                   "TimestreamAction", None, "Timestream_20181101.WriteRecords"),
-    "location": ({"trackerName": "t", "deviceId": "d", "latitude": "1", "longitude": "2"}, "LocationAction", None,
-                 "POST /tracking/v0/trackers/t/positions"),
-}
-
-
-def shown(request):
-    """All by which a request can be told."""
-    return " ".join([request["method"], request["path"], request["headers"].get("X-Amz-Target", ""),
-                     request["body"].decode(errors="replace")])
-
-
-def of_kind(requests, kind):
-    return [r for r in requests if KINDS[kind][3] in shown(r)]
-
-
-@pytest.fixture(scope="module")
-def aws():
-    stand_in = StandIn(lambda number, request: stand_in.now(request))
-    yield stand_in
-    stand_in.stop()
-
-
-def server_with(folder, endpoint):
-    running = Server(folder / "data", ("--plain-port", "0", "--test"))
-    with mock.patch.dict(os.environ, {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
-                                      "AWS_SECRET_ACCESS_KEY": "secret"}):
-        return running.start()
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, aws):
-    running = server_with(tmp_path_factory.mktemp("starling"), aws.url)
+    running = rule_server(tmp_path_factory.mktemp("starling"), environment=signed_environment(aws.url))
     yield running
     running.stop()
-
-
-@pytest.fixture(scope="module")
-def iot(server):
-    return server.client("iot")
-
-
-@pytest.fixture(scope="module")
-def device(server, iot, tmp_path_factory):
-    return Fleet(server, iot, tmp_path_factory.mktemp("devices")).make("faults-device")
-
-
-@pytest.fixture
-def client(server, device, name):
-    with Mqtt(server, device, name, keep_alive=1200) as made:
-        made.connect()
-        yield made
 
 
 def rules_of_all_kinds(iot, name):
@@ -220,7 +152,8 @@ def test_a_service_that_says_nothing_ends_in_time_and_holds_up_nobody(server, io
 def test_a_connection_that_is_refused_reaches_the_error_action(tmp_path_factory, name):
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # bound, but never listening
-        own = server_with(tmp_path_factory.mktemp("own"), f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        own = rule_server(tmp_path_factory.mktemp("own"), environment=signed_environment(
+            f"http://127.0.0.1:{nobody.getsockname()[1]}"))
         try:
             iot = own.client("iot")
             device = Fleet(own, iot, own.data).make("refused-device")

@@ -8,23 +8,12 @@ import time
 import pytest
 import requests
 from conftest import ACCOUNT, REGION, arn
-from support import wire
+from support import signed, wire
 from support.mqtt import wait_until
+from support.rule_peer import client, own, own_iot, sub  # noqa: F401
 from support.rules import ROLE, action_figure, make_rule, own_server, republish
 from support.server import Server
 from support.web import Web
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory):
-    running = own_server(tmp_path_factory.mktemp("rules-http"))
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def own_iot(own):
-    return own.client("iot")
 
 
 @pytest.fixture
@@ -32,20 +21,6 @@ def web(own):
     peer = Web(*own.outward)
     yield peer
     peer.close()
-
-
-@pytest.fixture
-def client(own, name):
-    with wire.plain_wire(own) as connection:
-        connection.connect(name)
-        yield connection
-
-
-@pytest.fixture
-def sub(own, name):
-    with wire.plain_wire(own) as connection:
-        connection.connect(f"{name}-sub")
-        yield connection
 
 
 def http(url, confirm=None, **more):
@@ -195,10 +170,12 @@ def test_parameters_that_would_not_do_are_refused(own_iot, name, fails, more, wo
 
 
 def test_requests_are_signed_when_the_rule_says_so(tmp_path, web, name, monkeypatch):
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
-    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
-    server = own_server(tmp_path)
+    key = ("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+    (tmp_path / "credentials").write_text(f"[rules]\naws_access_key_id={key[0]}\naws_secret_access_key = {key[1]}\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    for word in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(word, raising=False)
+    server = own_server(tmp_path, "--aws-profile", "rules")
     peer = Web(*server.outward)
     try:
         iot = server.client("iot")
@@ -209,16 +186,8 @@ def test_requests_are_signed_when_the_rule_says_so(tmp_path, web, name, monkeypa
             connection.connect(name)
             connection.publish(name, b'{"a":1}')
         got = peer.take()
-        from botocore.auth import SigV4Auth
-        from botocore.awsrequest import AWSRequest
-        from botocore.credentials import Credentials
-        signed = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/(\d{8})/eu-west-1/execute-api/aws4_request, "
-                              r"SignedHeaders=(\S+), Signature=([0-9a-f]{64})", got.headers["authorization"])
-        request = AWSRequest("POST", peer.url + got.path, {k: got.headers[k] for k in signed[2].split(";")}, got.body)
-        request.context["timestamp"] = got.headers["x-amz-date"]
-        auth = SigV4Auth(Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"), "execute-api", "eu-west-1")
-        canonical = auth.canonical_request(request)
-        assert auth.signature(auth.string_to_sign(request, canonical), request) == signed[3]
+        request = {"method": "POST", "path": got.path, "headers": got.headers, "body": got.body}
+        assert signed.fault_of(request, "execute-api", key, peer.url, region="eu-west-1") is None
     finally:
         peer.close()
         server.stop()

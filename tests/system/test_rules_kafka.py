@@ -7,10 +7,10 @@ import pytest
 from conftest import ACCOUNT, REGION
 from cryptography import x509 as crypto
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
-from support import wire
 from support.kafka import PASSWORD, USER, Kafka
 from support.mqtt import wait_until
-from support.rules import ROLE, action_figure, make_rule, own_server, republish
+from support.rule_peer import client, own, own_iot, sub  # noqa: F401
+from support.rules import ROLE, action_figure, make_rule, republish
 
 JKS = base64.b64encode(bytes.fromhex("feedfeed00000002") + bytes(40)).decode()
 pytestmark = pytest.mark.skipif(not Kafka.present(), reason="no Java or no .deps/kafka: tools/fetch_kafka")
@@ -24,35 +24,9 @@ def kafka(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory):
-    running = own_server(tmp_path_factory.mktemp("rules-kafka"))
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def own_iot(own):
-    return own.client("iot")
-
-
-@pytest.fixture(scope="module")
 def destination(own_iot):
     return own_iot.create_topic_rule_destination(destinationConfiguration={"vpcConfiguration": {
         "vpcId": "vpc-1", "subnetIds": ["subnet-1"], "roleArn": ROLE}})["topicRuleDestination"]["arn"]
-
-
-@pytest.fixture
-def client(own, name):
-    with wire.plain_wire(own) as connection:
-        connection.connect(name)
-        yield connection
-
-
-@pytest.fixture
-def sub(own, name):
-    with wire.plain_wire(own) as connection:
-        connection.connect(f"{name}-sub")
-        yield connection
 
 
 def action(destination, topic, properties, **more):

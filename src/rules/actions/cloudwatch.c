@@ -53,6 +53,7 @@ const ActionKind ACTION_CLOUDWATCH_METRIC = {
     .member = STR_INIT("cloudwatchMetric"),
     .failed = STR_INIT("CloudwatchMetricAction"),
     .resource = metric,
+    .right = { "cloudwatch:PutMetricData", "*" },
     .destination = metric_destination,
     .start = start_metric,
 };
@@ -93,5 +94,6 @@ const ActionKind ACTION_CLOUDWATCH_ALARM = {
     .failed = STR_INIT("CloudwatchAlarmAction"),
     .check = check_alarm,
     .resource = alarm,
+    .right = { "cloudwatch:SetAlarmState", "arn:aws:cloudwatch:{region}:{account}:alarm:{}" },
     .start = start_alarm,
 };

@@ -118,6 +118,7 @@ const ActionKind ACTION_CLOUDWATCH_LOGS = {
     .member = STR_INIT("cloudwatchLogs"),
     .failed = STR_INIT("CloudwatchLogsAction"),
     .resource = resource,
+    .right = { "logs:PutLogEvents", "arn:aws:logs:{region}:{account}:log-group:{}:log-stream:{rule}" },
     .start = start,
     .payload_bytes_max = EVENT_BYTES_MAX,
 };

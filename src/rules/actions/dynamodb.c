@@ -130,6 +130,15 @@ static void start(ActionRun *run) {
     action_aws_json(run, "dynamodb", update ? "UpdateItem" : delete ? "DeleteItem" : "PutItem", d, o, NULL);
 }
 
+static ActionRight right(Arena *arena, const void *action) {
+    (void)arena;
+    Str operation = ((const IotDynamoDBAction *)action)->operation;
+    return (ActionRight){ str_eq(operation, S("UPDATE"))   ? "dynamodb:UpdateItem"
+                          : str_eq(operation, S("DELETE")) ? "dynamodb:DeleteItem"
+                                                           : "dynamodb:PutItem",
+                          "arn:aws:dynamodb:{region}:{account}:table/{}" };
+}
+
 static const char *const LITERAL[] = { "hashKeyType", "rangeKeyType", NULL };
 
 const ActionKind ACTION_DYNAMODB = {
@@ -138,6 +147,7 @@ const ActionKind ACTION_DYNAMODB = {
     .literal = LITERAL,
     .check = check,
     .resource = table,
+    .right_of = right,
     .start = start,
     .payload_bytes_max = ITEM_BYTES_MAX,
 };
@@ -172,6 +182,7 @@ const ActionKind ACTION_DYNAMODB_V2 = {
     .member = STR_INIT("dynamoDBv2"),
     .failed = STR_INIT("DynamoDBv2Action"),
     .resource = table_v2,
+    .right = { "dynamodb:PutItem", "arn:aws:dynamodb:{region}:{account}:table/{}" },
     .start = start_v2,
     .payload_bytes_max = ITEM_BYTES_MAX,
     .json_only = true,

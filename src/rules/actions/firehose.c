@@ -91,6 +91,13 @@ static void start(ActionRun *run) {
     action_aws_json(run, "firehose", "PutRecord", d, o, NULL);
 }
 
+static ActionRight right(Arena *arena, const void *action) {
+    (void)arena;
+    return (ActionRight){ ((const IotFirehoseAction *)action)->batch_mode.v ? "firehose:PutRecordBatch"
+                                                                            : "firehose:PutRecord",
+                          "arn:aws:firehose:{region}:{account}:deliverystream/{}" };
+}
+
 /* Its separator is taken as it is. */
 static const char *const LITERAL[] = { "separator", NULL };
 
@@ -99,6 +106,7 @@ const ActionKind ACTION_FIREHOSE = {
     .failed = STR_INIT("FirehoseAction"),
     .literal = LITERAL,
     .resource = resource,
+    .right_of = right,
     .start = start,
     .payload_bytes_max = RECORD_BYTES_MAX,
 };

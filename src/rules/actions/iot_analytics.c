@@ -51,6 +51,7 @@ const ActionKind ACTION_IOT_ANALYTICS = {
     .failed = STR_INIT("IotAnalyticsAction"),
     .check = check,
     .resource = resource,
+    .right = { "iotanalytics:BatchPutMessage", "arn:aws:iotanalytics:{region}:{account}:channel/{}" },
     .start = start,
     .waits = true,
 };

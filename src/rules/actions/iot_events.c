@@ -50,6 +50,7 @@ const ActionKind ACTION_IOT_EVENTS = {
     .failed = STR_INIT("IotEventsAction"),
     .check = check,
     .resource = resource,
+    .right = { "iotevents:BatchPutMessage", "arn:aws:iotevents:{region}:{account}:input/{}" },
     .start = start,
     .waits = true,
 };

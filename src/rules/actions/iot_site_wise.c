@@ -129,11 +129,23 @@ static void start(ActionRun *run) {
         action_done(run, (ActionResult){ .outcome = ACTION_DONE });
 }
 
+/* Each asset is one resource; what an alias leads to is not known here, so that "*" must be allowed for it. */
+static ActionRight right(Arena *arena, const void *action) {
+    const IotPutAssetPropertyValueEntryList *list =
+        &((const IotIotSiteWiseAction *)action)->put_asset_property_value_entries;
+    Str asset = list->n ? list->items[0].asset_id : STR_NONE;
+    bool one = asset.len > 0;
+    for (size_t i = 1; i < list->n; i++) one &= str_eq(list->items[i].asset_id, asset);
+    Str arn = one ? str_format(arena, "arn:aws:iotsitewise:{region}:{account}:asset/%.*s", PS(asset)) : S("*");
+    return (ActionRight){ "iotsitewise:BatchPutAssetPropertyValue", str_dup_c(arena, arn) };
+}
+
 const ActionKind ACTION_IOT_SITE_WISE = {
     .member = STR_INIT("iotSiteWise"),
     .failed = STR_INIT("IotSiteWiseAction"),
     .check = check,
     .resource = resource,
+    .right_of = right,
     .start = start,
     .waits = true,
 };

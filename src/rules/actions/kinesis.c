@@ -33,6 +33,7 @@ const ActionKind ACTION_KINESIS = {
     .member = STR_INIT("kinesis"),
     .failed = STR_INIT("KinesisAction"),
     .resource = resource,
+    .right = { "kinesis:PutRecord", "arn:aws:kinesis:{region}:{account}:stream/{}" },
     .start = start,
     .payload_bytes_max = RECORD_BYTES_MAX,
     .under_way_max = UNDER_WAY_MAX,

@@ -101,9 +101,16 @@ static void start(ActionRun *run) {
              updated, run);
 }
 
+static ActionRight right(Arena *arena, const void *action) {
+    Str arn = str_format(arena, "arn:aws:geo:{region}:{account}:tracker/%.*s",
+                         PS(((const IotLocationAction *)action)->tracker_name));
+    return (ActionRight){ "geo:BatchUpdateDevicePosition", str_dup_c(arena, arn) };
+}
+
 const ActionKind ACTION_LOCATION = {
     .member = STR_INIT("location"),
     .failed = STR_INIT("LocationAction"),
     .resource = resource,
+    .right_of = right,
     .start = start,
 };

@@ -52,11 +52,30 @@ static void start(ActionRun *run) {
                                    .body = item->payload });
 }
 
+/* A domain's address begins with search-NAME-, then what AWS adds; of another address all of it stands for the name.
+ * Source: OpenSearch Service developer guide, "Identity and Access Management" */
+static ActionRight right(Arena *arena, const void *action) {
+    const IotOpenSearchAction *a = action;
+    AwsEndpoint e = { 0 };
+    Str why, label = STR_NONE;
+    if (aws_endpoint_parse(a->endpoint, arena, &e, &why) == OK) {
+        label = str_cut(&e.host, '.');
+    }
+    size_t end = label.len;
+    while (end > 0 && label.ptr[end - 1] != '-') end--;
+    if (str_starts(label, S("search-")) && end > sizeof "search-")
+        label = str_sub(label, sizeof "search-" - 1, end - 1);
+    Str arn = str_format(arena, "arn:aws:es:{region}:{account}:domain/%.*s/%.*s/%.*s/%.*s", PS(label), PS(a->index),
+                         PS(a->type), PS(a->id));
+    return (ActionRight){ "es:ESHttpPut", str_dup_c(arena, arn) };
+}
+
 const ActionKind ACTION_OPENSEARCH = {
     .member = STR_INIT("openSearch"),
     .failed = STR_INIT("OpenSearchAction"),
     .check = check,
     .resource = resource,
+    .right_of = right,
     .start = start,
     .payload_bytes_max = DOCUMENT_BYTES_MAX,
     .json_only = true,
@@ -67,6 +86,7 @@ const ActionKind ACTION_ELASTICSEARCH = {
     .failed = STR_INIT("ElasticsearchAction"),
     .check = check,
     .resource = resource,
+    .right_of = right,
     .start = start,
     .payload_bytes_max = DOCUMENT_BYTES_MAX,
     .json_only = true,

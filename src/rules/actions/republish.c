@@ -191,6 +191,7 @@ const ActionKind ACTION_REPUBLISH = {
     .failed = STR_INIT("RepublishAction"),
     .check = check,
     .resource = resource,
+    .right = { "iot:Publish", "arn:aws:iot:{region}:{account}:topic/{}" },
     .start = start,
     .payload_bytes_max = PAYLOAD_BYTES_MAX,
     .local = true,

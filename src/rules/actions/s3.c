@@ -51,6 +51,7 @@ const ActionKind ACTION_S3 = {
     .member = STR_INIT("s3"),
     .failed = STR_INIT("S3Action"),
     .resource = resource,
+    .right = { "s3:PutObject", "arn:aws:s3:::{}" },
     .destination = destination,
     .start = start,
 };

@@ -29,6 +29,7 @@ const ActionKind ACTION_SNS = {
     .member = STR_INIT("sns"),
     .failed = STR_INIT("SnsAction"),
     .resource = resource,
+    .right = { "sns:Publish", "{}" },
     .start = start,
     .payload_bytes_max = MESSAGE_BYTES_MAX,
 };

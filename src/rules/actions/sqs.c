@@ -27,10 +27,22 @@ static void start(ActionRun *run) {
     action_aws_json(run, "sqs", "SendMessage", d, o, NULL);
 }
 
+/* https://sqs.REGION.amazonaws.com/ACCOUNT/NAME */
+static ActionRight right(Arena *arena, const void *action) {
+    Str rest = ((const IotSqsAction *)action)->queue_url, account = S("{account}"), name = S("");
+    while (rest.ptr) {
+        account = name;
+        name = str_cut(&rest, '/');
+    }
+    Str arn = str_format(arena, "arn:aws:sqs:{region}:%.*s:%.*s", PS(account.len ? account : S("{account}")), PS(name));
+    return (ActionRight){ "sqs:SendMessage", str_dup_c(arena, arn) };
+}
+
 const ActionKind ACTION_SQS = {
     .member = STR_INIT("sqs"),
     .failed = STR_INIT("SqsAction"),
     .resource = resource,
+    .right_of = right,
     .start = start,
     .payload_bytes_max = MESSAGE_BYTES_MAX,
 };

@@ -46,6 +46,7 @@ const ActionKind ACTION_STEP_FUNCTIONS = {
     .member = STR_INIT("stepFunctions"),
     .failed = STR_INIT("StepFunctionsAction"),
     .resource = resource,
+    .right = { "states:StartExecution", "arn:aws:states:{region}:{account}:stateMachine:{}" },
     .start = start,
     .payload_bytes_max = INPUT_BYTES_MAX,
     .json_only = true,

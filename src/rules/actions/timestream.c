@@ -110,6 +110,13 @@ static void start(ActionRun *run) {
     action_aws_json(run, "timestream-write", "WriteRecords", d, o, NULL);
 }
 
+static ActionRight right(Arena *arena, const void *action) {
+    const IotTimestreamAction *a = action;
+    Str arn = str_format(arena, "arn:aws:timestream:{region}:{account}:database/%.*s/table/%.*s", PS(a->database_name),
+                         PS(a->table_name));
+    return (ActionRight){ "timestream:WriteRecords", str_dup_c(arena, arn) };
+}
+
 static const char *const LITERAL[] = { "name", NULL };
 
 const ActionKind ACTION_TIMESTREAM = {
@@ -118,6 +125,7 @@ const ActionKind ACTION_TIMESTREAM = {
     .literal = LITERAL,
     .check = check,
     .resource = resource,
+    .right_of = right,
     .start = start,
     .json_only = true,
 };

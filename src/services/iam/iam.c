@@ -2,7 +2,7 @@
 
 #include "identity/key_ring.h"
 #include "identity/policy.h"
-#include "identity/role.h"
+#include "identity/role_book.h"
 #include "services/env.h"
 
 /* What else IAM has (users, groups, instance profiles, providers, reports …) is answered as not implemented. */
@@ -110,6 +110,7 @@ typedef struct {
 static void tell_ring(Env *env, void *arg) {
     const Changed *changed = arg;
     if (env->keys) keyring_role_changed(env->keys, changed->account, changed->role);
+    if (env->roles) role_book_changed(env->roles, changed->account, changed->role);
 }
 
 void iam_role_changed(Query *q, Str role_name) {

@@ -1,5 +1,6 @@
 /* Roles themselves. */
 #include "base/encode.h"
+#include "generated/roles_records.h"
 #include "identity/role.h"
 #include "services/iam/iam.h"
 
@@ -60,6 +61,9 @@ Err iam_create_role(Query *q) {
     e = role_record_insert(c->txn, iam_tenant(q), &r);
     if (e == ERR_EXISTS)
         return query_fail(q, 409, "EntityAlreadyExists", "Role with name %.*s already exists.", PS(r.role_name));
+    if (e == OK) e = deleted_role_record_delete(c->txn, iam_tenant(q), r.role_name);
+    if (e == ERR_NOT_FOUND) e = OK;
+    if (e == OK) iam_role_changed(q, r.role_name);
     if (e == OK) write_role(q, "Role", &r, true);
     return e;
 }
@@ -111,6 +115,7 @@ Err iam_update_assume_role_policy(Query *q) {
     RoleRecord r;
     Err e = iam_role(q, "iam:UpdateAssumeRolePolicy", &r);
     if (e == OK) e = trust(q, "PolicyDocument", &r.trust_policy);
+    if (e == OK) iam_role_changed(q, r.role_name);
     return e == OK ? role_record_put(q->call->txn, iam_tenant(q), &r) : e;
 }
 
@@ -134,11 +139,16 @@ static Err check_bare(Query *q, const RoleRecord *r) {
 }
 
 Err iam_delete_role(Query *q) {
+    Call *c = q->call;
     RoleRecord r;
     Err e = iam_role(q, "iam:DeleteRole", &r);
     if (e == OK) e = role_record_lock(q->call->txn, iam_tenant(q), r.role_name); /* who attaches locks it, too */
     if (e == OK) e = check_bare(q, &r);
     if (e == OK) e = role_record_delete(q->call->txn, iam_tenant(q), r.role_name);
+    const DeletedRoleRecord gone = { .role_name = r.role_name,
+                                     .arn = role_arn(c->account, &r, c->arena),
+                                     .deleted_ms = c->now_ms };
+    if (e == OK) e = deleted_role_record_put(c->txn, iam_tenant(q), &gone);
     if (e == OK) iam_role_changed(q, r.role_name);
     return e;
 }
