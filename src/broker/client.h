@@ -40,6 +40,13 @@ typedef struct {
 
 typedef struct Binding Binding; /* client.c */
 
+/* What is needed until CONNACK. */
+typedef struct {
+    MqttConnack answer;
+    uint8_t *body; /* of the CONNECT, while its client is asked for; NULL: not */
+    size_t body_len;
+} Connecting;
+
 struct Client {
     Broker *broker;
     Shard *shard;
@@ -56,14 +63,12 @@ struct Client {
     uint32_t bound_version; /* the space's policy_version when it was bound */
     Client *next, *prev;    /* of the shard */
     Client *next_principal, *prev_principal; /* of the same principal on this shard */
-    Str client_id, server_name;              /* in `arena` */
-    Str source_ip;
+    Str client_id, server_name, source_ip;   /* in `texts` */
+    uint8_t *texts;
     uint8_t session_id[UUID_RAW_BYTES];
-    Arena arena; /* lives as long as the connection */
     MqttAuth *auth;
     int64_t renew_ms, end_ms; /* the reactor's clock; 0: never */
-    uint8_t *connect_body;    /* of a CONNECT whose client is asked for */
-    size_t connect_len;
+    Connecting *connecting;   /* NULL: it is not */
     uint16_t keepalive_s, receive_max;
     uint32_t packet_bytes_max, session_expiry_s;
     bool problem_info;
@@ -75,14 +80,15 @@ struct Client {
     uint16_t topics_n, topic_turn; /* topic_turn: slots made since topics_n changed */
     AckSlot *acks;                 /* a ring of inflight_in_max */
     uint64_t acks_first, acks_end;
-    MqttConnack *connack; /* while connecting */
-    int64_t rate_s;       /* --aws-quotas: the second that is being counted */
+    int64_t rate_s; /* --aws-quotas: the second that is being counted */
     uint32_t rate_n;
-    uint32_t owed;      /* what the store or a service was asked and has not done, but for what a PUBACK waits for */
-    bool held;          /* input is paused: too much is unacknowledged or owed */
-    LogVerdict verdict; /* on what the service log tells of it */
+    uint32_t owed;       /* what the store or a service was asked and has not done, but for what a PUBACK waits for */
+    bool held;           /* input is paused: too much is unacknowledged or owed */
+    uint32_t judged;     /* by which version of the service log; 0: none */
+    LogVerdict *verdict; /* on what it tells of the client; NULL: nothing */
 };
 
+void client_name(Client *c, Str client_id); /* copied */
 /* Another principal from now on. Takes it over. */
 void client_become(Client *c, const Principal *p);
 void client_rebound(Client *c);             /* its principal is another: what was decided is decided anew */
@@ -186,6 +192,6 @@ void client_judge(Client *c);
 static inline bool client_logs(Client *c, ServiceEvent event, LogLevel level) {
     const _Atomic uint32_t *version = c->broker->log_version;
     if (!version) return false;
-    if (atomic_load_explicit(version, memory_order_relaxed) != c->verdict.version) client_judge(c);
-    return log_verdict_has(&c->verdict, event, level);
+    if (atomic_load_explicit(version, memory_order_relaxed) != c->judged) client_judge(c);
+    return c->verdict && log_verdict_has(c->verdict, event, level);
 }

@@ -40,12 +40,14 @@ static uint8_t check_client_id(Client *c, const MqttConnect *in, MqttProps *answ
     Str id = in->client_id;
     if (id.len == 0) {
         if (c->version == MQTT_3_1_1 && !in->clean) return MQTT_CLIENT_ID_NOT_VALID; /* [MQTT-3.1.3-8] */
-        c->client_id = rng_uuid(&c->shard->rng, &c->arena);
+        Arena scratch = { 0 };
+        client_name(c, rng_uuid(&c->shard->rng, &scratch));
+        arena_free(&scratch);
         answer->has |= MQTT_HAS(MQTT_PROP_ASSIGNED_CLIENT_ID);
         answer->assigned_client_id = c->client_id;
         return 0;
     }
-    c->client_id = str_dup(&c->arena, id);
+    client_name(c, id);
     if (id.len > c->broker->o.limits.client_id_bytes_max || id.ptr[0] == '$') return MQTT_CLIENT_ID_NOT_VALID;
     return 0;
 }
@@ -144,7 +146,8 @@ static bool allowed(Client *c, const MqttConnect *in) {
 static void keep_will(Client *c, const MqttConnect *in) {
     const MqttPublish *p = &in->will;
     if (!in->has_will) return;
-    Str forward = mqtt_props_forward(&c->arena, p->props, p->message_expiry_s); /* the delay is not passed on */
+    Arena scratch = { 0 };
+    Str forward = mqtt_props_forward(&scratch, p->props, p->message_expiry_s); /* the delay is not passed on */
     Will *w = c->will = mem_new(sizeof *w + p->topic.len + p->payload.len + forward.len);
     uint8_t *at = (uint8_t *)(w + 1);
     const Str parts[] = { p->topic, p->payload, forward };
@@ -154,6 +157,7 @@ static void keep_will(Client *c, const MqttConnect *in) {
         *to[i] = (Str){ at, parts[i].len };
         at += parts[i].len;
     }
+    arena_free(&scratch);
     w->qos = p->qos;
     w->retain = p->retain;
     w->has_expiry = p->has_message_expiry;
@@ -174,12 +178,12 @@ static void tell_connect(Client *c) {
 }
 
 static void live(Client *c, bool present) {
-    MqttProps *answer = &c->connack->props;
+    MqttProps *answer = &c->connecting->answer.props;
     c->state = CLIENT_LIVE;
     atomic_fetch_add(&c->space->connections, 1);
     connack(c, present, MQTT_SUCCESS, answer);
-    free(c->connack);
-    c->connack = NULL;
+    free(c->connecting);
+    c->connecting = NULL;
     c->last_ms = c->shard->reactor->now_ms;
     client_arm(c, c->last_ms + (int64_t)c->keepalive_s * 1500);
     atomic_fetch_add_explicit(&c->broker->counters.connects, 1, memory_order_relaxed);
@@ -195,18 +199,11 @@ static void saved(Shard *shard, void *ctx, Err e) {
     (void)shard;
     if (c->state == CLIENT_CONNECTING) {
         if (e == OK)
-            live(c, c->connack->session_present);
+            live(c, c->connecting->answer.session_present);
         else
             refuse(c, LEAVE_SERVER_ERROR, MQTT_SERVER_UNAVAILABLE, "the store could not take the session");
     }
     client_release(c);
-}
-
-static void set_principal(Session *s, Str id) {
-    free((void *)(uintptr_t)s->principal_id.ptr);
-    uint8_t *copy = mem_grow(NULL, id.len);
-    memcpy(copy, id.ptr, id.len);
-    s->principal_id = (Str){ copy, id.len };
 }
 
 static void got_session(Client *c, Session *s) {
@@ -235,10 +232,9 @@ static void got_session(Client *c, Session *s) {
     s->keepalive_s = c->keepalive_s;
     s->connected_ms = now;
     s->presence++;
-    set_principal(s, c->principal->id);
     atomic_store(&s->online, true);
     for (Sub *sub = s->subs; sub; sub = sub->next_of_session) space_touch(s->space, tree_first_level(sub));
-    c->connack->session_present = present;
+    c->connecting->answer.session_present = present;
     if (s->expiry_s == 0 && !present) {
         live(c, false);
         return;
@@ -299,9 +295,9 @@ static Shard *choose(Client *c) {
 }
 
 static bool await_auth(Client *c, Str body) {
-    c->connect_body = mem_grow(NULL, body.len);
-    memcpy(c->connect_body, body.ptr, body.len);
-    c->connect_len = body.len;
+    c->connecting->body = mem_grow(NULL, body.len);
+    memcpy(c->connecting->body, body.ptr, body.len);
+    c->connecting->body_len = body.len;
     c->state = CLIENT_CONNECTING;
     conn_pause(c->conn);
     return true;
@@ -349,8 +345,8 @@ bool client_connect(Client *c, Str body) {
     c->version = in.version;
     c->clean = in.clean;
     c->problem_info = true;
-    c->connack = mem_new(sizeof *c->connack);
-    uint8_t bad = check(c, &in, &c->connack->props);
+    c->connecting = mem_new(sizeof *c->connecting);
+    uint8_t bad = check(c, &in, &c->connecting->answer.props);
     if (bad) return refuse(c, LEAVE_CLIENT_ERROR, bad, mqtt_reason_name(bad));
     MqttAuthAnswer auth = c->auth ? c->auth->connect(c->auth, c, &in) : MQTT_AUTH_STANDS;
     if (auth == MQTT_AUTH_REFUSED) return refuse(c, LEAVE_AUTH_ERROR, MQTT_NOT_AUTHORIZED, "AUTHENTICATION_FAILURE");
@@ -360,14 +356,14 @@ bool client_connect(Client *c, Str body) {
 
 void mqtt_authenticated(Client *c, const Principal *p, int64_t renew_after_s, int64_t end_after_s, const char *why) {
     int64_t now = c->shard->reactor->now_ms;
-    bool connecting = c->state == CLIENT_CONNECTING && c->connect_body;
-    Str body = { c->connect_body, c->connect_len };
+    bool connecting = c->state == CLIENT_CONNECTING && c->connecting->body;
+    Str body = connecting ? (Str){ c->connecting->body, c->connecting->body_len } : STR_NONE;
     MqttConnect in;
     if (c->state == CLIENT_GONE) {
         principal_release(p);
         return;
     }
-    c->connect_body = NULL;
+    if (connecting) c->connecting->body = NULL;
     if (p) {
         client_become(c, p);
         if (renew_after_s) c->renew_ms = now + renew_after_s * 1000;

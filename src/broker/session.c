@@ -81,7 +81,9 @@ static void window_clear(Session *s) {
 static void waiting_add(Shard *shard, Session *s, const Message *m, bool retain) {
     const BrokerLimits *l = &shard->broker->o.limits;
     size_t bytes = sizeof(Waiting) + m->topic.len + m->payload.len + m->props.len;
-    if (s->waiting_n >= l->queued_messages_max || s->waiting_bytes + bytes > l->queued_bytes_max) {
+    WaitingList *list = s->waiting;
+    if (list ? list->n >= l->queued_messages_max || list->bytes + bytes > l->queued_bytes_max
+             : l->queued_messages_max == 0 || bytes > l->queued_bytes_max) {
         count(&shard->broker->counters.dropped_full);
         return;
     }
@@ -98,20 +100,31 @@ static void waiting_add(Shard *shard, Session *s, const Message *m, bool retain)
     }
     w->has_expiry = m->has_expiry;
     w->expires_ms = m->expires_ms;
-    if (!s->waiting) s->waiting_tail = &s->waiting;
-    *s->waiting_tail = w;
-    s->waiting_tail = &w->next;
-    s->waiting_n++;
-    s->waiting_bytes += bytes;
+    if (!list) {
+        list = s->waiting = mem_new(sizeof *list);
+        list->tail = &list->first;
+    }
+    *list->tail = w;
+    list->tail = &w->next;
+    list->n++;
+    list->bytes += bytes;
+}
+
+/* The first of them, the caller's now. There is one. */
+static Waiting *waiting_take(Session *s) {
+    WaitingList *list = s->waiting;
+    Waiting *w = list->first;
+    list->first = w->next;
+    list->bytes -= w->bytes;
+    if (--list->n == 0) {
+        free(list);
+        s->waiting = NULL;
+    }
+    return w;
 }
 
 static void waiting_clear(Session *s) {
-    for (Waiting *w = s->waiting, *next; w; w = next) {
-        next = w->next;
-        free(w);
-    }
-    s->waiting = NULL;
-    s->waiting_n = s->waiting_bytes = 0;
+    while (s->waiting) free(waiting_take(s));
 }
 
 /* ------------------------------------------------------------------------------------------------ delivery */
@@ -142,7 +155,7 @@ static void tell_queued(const Broker *b, const Session *s, const Message *m) {
     if (!b->o.service_log || !service_log_any(b->o.service_log)) return;
     const LogSubject subject = { .account = s->space->account,
                                  .client_id = s->client_id,
-                                 .principal_id = s->principal_id };
+                                 .principal_id = session_principal(s) };
     service_log_tell(b->o.service_log, &subject,
                      &(LogEntry){ .event = SERVICE_EVENT_QUEUED,
                                   .level = LOG_INFO,
@@ -152,7 +165,7 @@ static void tell_queued(const Broker *b, const Session *s, const Message *m) {
                                   .protocol = S("MQTT"),
                                   .topic = m->topic,
                                   .client_id = s->client_id,
-                                  .principal_id = s->principal_id.len ? s->principal_id : STR_NONE,
+                                  .principal_id = subject.principal_id.len ? subject.principal_id : STR_NONE,
                                   .more = { { .name = "qos", .text = S("1") } },
                                   .more_n = 1 });
 }
@@ -267,10 +280,7 @@ static void page_read(Shard *shard, Session *s, const StoredPage *page, Err e) {
 void session_pump(Shard *shard, Session *s) {
     if (!receiver(s)) return;
     while (s->waiting && !window_full(s) && !output_full(shard, s)) {
-        Waiting *w = s->waiting;
-        s->waiting = w->next;
-        s->waiting_n--;
-        s->waiting_bytes -= w->bytes;
+        Waiting *w = waiting_take(s);
         StoredItem item = { 0, w->topic, w->payload, w->props, w->retain, w->has_expiry, w->expires_ms };
         send_item(shard, s, &item);
         free(w);
@@ -338,7 +348,20 @@ static void expired(Timer *t, Reactor *r) {
     session_free(s);
 }
 
+Str session_principal(const Session *s) {
+    return s->client ? s->client->principal->id : s->principal_id;
+}
+
+static void note_principal(Session *s) {
+    if (!s->client) return;
+    Str id = s->client->principal->id;
+    uint8_t *copy = mem_grow((void *)(uintptr_t)s->principal_id.ptr, id.len);
+    memcpy(copy, id.ptr, id.len);
+    s->principal_id = (Str){ copy, id.len };
+}
+
 void session_away(Shard *shard, Session *s) {
+    if (s->expiry_s) note_principal(s);
     s->client = NULL;
     if (s->tried_seq < s->sent_seq) s->tried_seq = s->sent_seq;
     atomic_store(&s->online, false);

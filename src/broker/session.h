@@ -27,6 +27,11 @@ typedef struct Waiting {
     uint8_t data[];
 } Waiting;
 
+typedef struct {
+    Waiting *first, **tail;
+    size_t n, bytes;
+} WaitingList;
+
 struct Session {
     Space *space;
     Str client_id;
@@ -39,13 +44,12 @@ struct Session {
     uint32_t expiry_s;
     _Atomic uint32_t presence; /* versionNumber of lifecycle events */
     Sub *subs;
-    size_t subs_n, overlaps; /* overlaps: filters that could match what another of its filters matches */
+    uint32_t subs_n, overlaps; /* overlaps: filters that could match what another of its filters matches */
     /* out */
     Inflight *inflight, *inflight_room; /* oldest first, in its room */
-    size_t inflight_n, inflight_cap;
+    uint32_t inflight_n, inflight_cap;
     uint16_t window, last_packet_id;
-    Waiting *waiting, **waiting_tail;
-    size_t waiting_n, waiting_bytes;
+    WaitingList *waiting; /* NULL: none */
     /* the stored queue of a kept session */
     uint64_t next_seq;  /* of the next message stored */
     uint64_t sent_seq;  /* up to here it was read and sent in this connection */
@@ -58,10 +62,11 @@ struct Session {
     int64_t connected_ms, disconnected_ms;
     const char *disconnect_reason;
     uint16_t keepalive_s;
-    Str principal_id; /* of the last connection; owned */
+    Str principal_id; /* of the last connection, while away; owned */
     uint8_t id_bytes[];
 };
 
+Str session_principal(const Session *s); /* the id of whose connection it is, or was */
 /* The session of this client id in the space of its account; made when there is none. Runs `got` on the shard's
  * thread once the session is the shard's and no other connection has it (a former one is told to go). */
 typedef void SessionGotFn(Client *client, Session *session);

@@ -367,7 +367,7 @@ void store_session(Shard *shard, Session *s, StoreOpDone *done, void *ctx) {
                                   .connected_ms = s->connected_ms,
                                   .disconnected_ms = s->disconnected_ms,
                                   .disconnect_reason = str_c(s->disconnect_reason),
-                                  .principal = str_dup(arena, s->principal_id),
+                                  .principal = str_dup(arena, session_principal(s)),
                                   .subscriptions = encode_subs(s, arena),
                                   .expires_ms = online ? 0 : s->disconnected_ms + (int64_t)s->expiry_s * 1000,
                                   .next_sequence = (int64_t)s->next_seq,
