@@ -548,6 +548,42 @@ static void say_busy(Reactor *r, void *arg) {
     atomic_store(&r->busy_permille, *(const uint32_t *)arg);
 }
 
+/* As many topics as there is room for, while a message is on its way to the first one's subscribers. */
+static void fill_routes(Reactor *r, void *arg) {
+    Shard *shard = shard_of(r);
+    Space *space = hub_space(shard->broker, BED_ACCOUNT);
+    Route *first = route_find(shard, space, S("t/0"));
+    uint32_t epoch = shard->route_epoch;
+    first->delivering++;
+    shard->delivering++;
+    space_touch(space, S("t"));
+    for (int i = 1; i <= 70000; i++) {
+        char topic[16];
+        int n = snprintf(topic, sizeof topic, "t/%d", i);
+        (void)route_find(shard, space, (Str){ (const uint8_t *)topic, (size_t)n });
+    }
+    RouteSub *subs = first->subs;
+    bool kept = route_find(shard, space, S("t/0")) == first && first->subs == subs && !route_current(first) &&
+                shard->route_epoch == epoch;
+    shard->delivering--;
+    first->delivering--;
+    *(bool *)arg = kept && route_current(route_find(shard, space, S("t/0")));
+    (void)route_find(shard, space, S("t/one more"));
+    *(bool *)arg &= shard->route_epoch != epoch;
+}
+
+static void routes_stay_while_a_message_is_delivered(void **state) {
+    (void)state;
+    Bed *b = bed_new(1, 1, NULL);
+    Peer *p = peer_in(b, 0, MQTT_5, "p", true);
+    bool as_said = false;
+    peer_subscribe(p, "t/#", 1);
+    on_reactor(b->reactors[0], fill_routes, &as_said);
+    assert_true(as_said);
+    peer_free(p);
+    bed_free(b);
+}
+
 static int reactor_of(Bed *b, Str client_id) {
     Space *space = hub_space(b->broker, BED_ACCOUNT);
     pthread_mutex_lock(&space->sessions_lock);
@@ -608,6 +644,7 @@ int main(void) {
         cmocka_unit_test(a_will_that_was_forbidden_since_is_not_sent),
         cmocka_unit_test(a_publisher_beyond_its_receive_maximum_is_disconnected),
         cmocka_unit_test(a_changed_principal_is_judged_anew_and_a_revoked_one_ends),
+        cmocka_unit_test(routes_stay_while_a_message_is_delivered),
         cmocka_unit_test(a_new_connection_moves_away_from_a_saturated_reactor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

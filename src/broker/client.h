@@ -48,20 +48,33 @@ typedef struct {
 } Connecting;
 
 struct Client {
+    /* what each message needs, side by side */
     Broker *broker;
     Shard *shard;
     Conn *conn;
     Space *space;
     Session *session;
+    int64_t last_ms;
     int refs;
     ClientState state;
     MqttVersion version;
-    bool websocket, clean;
-    const Principal *principal;
-    Binding *binding;       /* its policies with its variables put in; NULL: not since the last change, or not lately */
-    bool timed;             /* its policies ask what time it is */
+    uint32_t packet_bytes_max;
     uint32_t bound_version; /* the space's policy_version when it was bound */
-    Client *next, *prev;    /* of the shard */
+    uint32_t judged;        /* by which version of the service log; 0: none */
+    LogVerdict *verdict;    /* on what it tells of the client; NULL: nothing */
+    bool websocket, clean, problem_info;
+    bool held;                     /* input is paused: too much is unacknowledged or owed */
+    bool timed;                    /* its policies ask what time it is */
+    uint16_t topics_n, topic_turn; /* topic_turn: slots made since topics_n changed */
+    TopicSlot *topics;             /* topics_n; NULL: has not published */
+    AckSlot *acks;                 /* a ring of inflight_in_max */
+    uint64_t acks_first, acks_end;
+    uint32_t owed;   /* what the store or a service was asked and has not done, but for what a PUBACK waits for */
+    Str added_props; /* what its thing's type adds to its publishes, encoded; owned, mostly absent */
+
+    const Principal *principal;
+    Binding *binding;    /* its policies with its variables put in; NULL: not since the last change, or not lately */
+    Client *next, *prev; /* of the shard */
     Client *next_principal, *prev_principal; /* of the same principal on this shard */
     Str client_id, server_name, source_ip;   /* in `texts` */
     uint8_t *texts;
@@ -70,22 +83,11 @@ struct Client {
     int64_t renew_ms, end_ms; /* the reactor's clock; 0: never */
     Connecting *connecting;   /* NULL: it is not */
     uint16_t keepalive_s, receive_max;
-    uint32_t packet_bytes_max, session_expiry_s;
-    bool problem_info;
-    int64_t last_ms;
+    uint32_t session_expiry_s;
     Will *will;
-    Str added_props;               /* what its thing's type adds to its publishes, encoded; owned, mostly absent */
-    Str *aliases;                  /* topic_alias_max + 1, each malloc'ed; NULL: none used */
-    TopicSlot *topics;             /* topics_n; NULL: has not published */
-    uint16_t topics_n, topic_turn; /* topic_turn: slots made since topics_n changed */
-    AckSlot *acks;                 /* a ring of inflight_in_max */
-    uint64_t acks_first, acks_end;
+    Str *aliases;   /* topic_alias_max + 1, each malloc'ed; NULL: none used */
     int64_t rate_s; /* --aws-quotas: the second that is being counted */
     uint32_t rate_n;
-    uint32_t owed;       /* what the store or a service was asked and has not done, but for what a PUBACK waits for */
-    bool held;           /* input is paused: too much is unacknowledged or owed */
-    uint32_t judged;     /* by which version of the service log; 0: none */
-    LogVerdict *verdict; /* on what it tells of the client; NULL: nothing */
 };
 
 void client_name(Client *c, Str client_id); /* copied */
@@ -169,6 +171,8 @@ void presence_subscriptions(Client *c, const char *what, const Str *filters, siz
 
 /* Routes one message of this shard: relays, groups, topic service, local subscribers. */
 void publish_route(Shard *shard, Message *m, Route *r);
+/* … only the local subscribers. */
+void publish_local(Shard *shard, Message *m, Route *r);
 /* When routed: the PUBACK at once where nothing holds it. */
 void hub_publish(Shard *shard, Message *m, const RuleOrigin *from); /* finds the route first */
 /* To another shard, this turn: the topic's subscribers there, or one member of a share group. */

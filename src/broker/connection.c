@@ -5,11 +5,11 @@
 #include "broker/client.h"
 #include "identity/connection_vars.h"
 
-/* A question goes to the reactor that owns the session and its asker waits: reactors never wait for workers, so the
- * wait is short and cannot lock up. A session that moved meanwhile is asked for again where it is now. */
+/* A question goes to the reactor that owns the session and its asker waits. A session that moved meanwhile is asked for
+ * again where it is now. */
 
 typedef struct Ask {
-    Task task;
+    HubTask task;
     Space *space;
     Str client_id;
     void (*look)(struct Ask *ask, Shard *shard, Session *s); /* s NULL: there is none */
@@ -17,9 +17,6 @@ typedef struct Ask {
     void *out;
     Err result;
     Broker *broker;
-    pthread_mutex_t lock;
-    pthread_cond_t over;
-    bool done;
 } Ask;
 
 /* The shard to ask: where the session is, or the first. */
@@ -39,25 +36,14 @@ static void ask_task(Task *task, Reactor *r) {
         return;
     }
     a->look(a, here, session_here(here, a->space, a->client_id));
-    pthread_mutex_lock(&a->lock);
-    a->done = true;
-    pthread_cond_signal(&a->over);
-    pthread_mutex_unlock(&a->lock);
+    hub_told(&a->task);
 }
 
 static Err ask(Ask *a, Broker *b, Str account, Str client_id) {
-    a->task.run = ask_task;
     a->broker = b;
     a->space = hub_space(b, account);
     a->client_id = client_id;
-    pthread_mutex_init(&a->lock, NULL);
-    pthread_cond_init(&a->over, NULL);
-    reactor_post(home(b, a->space, client_id)->reactor, &a->task);
-    pthread_mutex_lock(&a->lock);
-    while (!a->done) pthread_cond_wait(&a->over, &a->lock);
-    pthread_mutex_unlock(&a->lock);
-    pthread_cond_destroy(&a->over);
-    pthread_mutex_destroy(&a->lock);
+    hub_ask(&a->task, home(b, a->space, client_id), ask_task);
     return a->result;
 }
 
@@ -101,12 +87,9 @@ Err broker_connection(Broker *b, Str account, Str client_id, Arena *arena, Broke
 }
 
 typedef struct {
-    Task task;
+    HubTask task;
     Str account, principal_id, client_id; /* client_id ptr NULL: not found here */
     Arena *arena;
-    pthread_mutex_t lock;
-    pthread_cond_t over;
-    bool done;
 } FindTask;
 
 static void find_client(Task *task, Reactor *r) {
@@ -114,23 +97,13 @@ static void find_client(Task *task, Reactor *r) {
     for (Client *c = map_get(&shard_of(r)->principals, t->principal_id); c && !t->client_id.ptr; c = c->next_principal)
         if (c->state == CLIENT_LIVE && str_eq(c->space->account, t->account))
             t->client_id = str_dup(t->arena, c->client_id);
-    pthread_mutex_lock(&t->lock);
-    t->done = true;
-    pthread_cond_signal(&t->over);
-    pthread_mutex_unlock(&t->lock);
+    hub_told(&t->task);
 }
 
 bool broker_client_of(Broker *b, Str account, Str principal_id, Arena *arena, Str *client_id) {
     for (size_t i = 0; i < b->shards_n; i++) {
-        FindTask t = { .task.run = find_client, .account = account, .principal_id = principal_id, .arena = arena };
-        pthread_mutex_init(&t.lock, NULL);
-        pthread_cond_init(&t.over, NULL);
-        reactor_post(b->shards[i]->reactor, &t.task);
-        pthread_mutex_lock(&t.lock);
-        while (!t.done) pthread_cond_wait(&t.over, &t.lock);
-        pthread_mutex_unlock(&t.lock);
-        pthread_mutex_destroy(&t.lock);
-        pthread_cond_destroy(&t.over);
+        FindTask t = { .account = account, .principal_id = principal_id, .arena = arena };
+        hub_ask(&t.task, b->shards[i], find_client);
         if (!t.client_id.ptr) continue;
         *client_id = t.client_id;
         return true;

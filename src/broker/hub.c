@@ -19,6 +19,26 @@ Space *hub_space(Broker *b, Str account) {
     return s;
 }
 
+void hub_ask(HubTask *t, Shard *shard, void (*run)(Task *task, Reactor *reactor)) {
+    t->task.run = run;
+    t->done = false;
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_cond_init(&t->over, NULL);
+    reactor_post(shard->reactor, &t->task);
+    pthread_mutex_lock(&t->lock);
+    while (!t->done) pthread_cond_wait(&t->over, &t->lock);
+    pthread_mutex_unlock(&t->lock);
+    pthread_mutex_destroy(&t->lock);
+    pthread_cond_destroy(&t->over);
+}
+
+void hub_told(HubTask *t) {
+    pthread_mutex_lock(&t->lock);
+    t->done = true;
+    pthread_cond_signal(&t->over);
+    pthread_mutex_unlock(&t->lock);
+}
+
 static void before_flush(Reactor *r) {
     Shard *shard = shard_of(r);
     BrokerCounters *c = &shard->broker->counters;
@@ -284,34 +304,21 @@ Err broker_load_account(Broker *b, Str account) {
 }
 
 typedef struct {
-    Task task;
+    HubTask task;
     void (*run)(Shard *shard);
-    pthread_mutex_t lock;
-    pthread_cond_t over;
-    bool done;
 } ShardTask;
 
 static void shard_task(Task *task, Reactor *r) {
     ShardTask *t = (ShardTask *)task;
     t->run(shard_of(r));
-    pthread_mutex_lock(&t->lock);
-    t->done = true;
-    pthread_cond_signal(&t->over);
-    pthread_mutex_unlock(&t->lock);
+    hub_told(&t->task);
 }
 
 /* On each shard's thread, one after the other; waits. */
 static void on_shards(Broker *b, void (*run)(Shard *shard)) {
     for (size_t i = 0; i < b->shards_n; i++) {
-        ShardTask t = { .task.run = shard_task, .run = run };
-        pthread_mutex_init(&t.lock, NULL);
-        pthread_cond_init(&t.over, NULL);
-        reactor_post(b->shards[i]->reactor, &t.task);
-        pthread_mutex_lock(&t.lock);
-        while (!t.done) pthread_cond_wait(&t.over, &t.lock);
-        pthread_mutex_unlock(&t.lock);
-        pthread_mutex_destroy(&t.lock);
-        pthread_cond_destroy(&t.over);
+        ShardTask t = { .run = run };
+        hub_ask(&t.task, b->shards[i], shard_task);
     }
 }
 

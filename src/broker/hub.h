@@ -43,6 +43,7 @@ struct Shard {
     int index;
     Map routes;                /* space and topic to Route */
     uint32_t route_epoch;      /* grows when the routes are thrown away */
+    uint32_t delivering;       /* routes are being gone through: none is thrown away */
     Map principals;            /* principal id to the first Client with it */
     StoreBatch *batch;         /* store work gathered in this turn; NULL: none */
     Relay *relays[SHARDS_MAX]; /* messages for other shards gathered in this turn */
@@ -55,6 +56,18 @@ struct Shard {
     /* counted without atomics, added to the hub's once a turn */
     uint64_t published_in, delivered, acks;
 };
+
+/* A task on a shard that somebody waits for who is not on a reactor: those never wait for workers, so the wait is short
+ * and cannot lock up. Embedded, first. */
+typedef struct {
+    Task task;
+    pthread_mutex_t lock;
+    pthread_cond_t over;
+    bool done;
+} HubTask;
+/* Returns after hub_told, which `run`, or what it posts the task on to, calls. */
+void hub_ask(HubTask *t, Shard *shard, void (*run)(Task *task, Reactor *reactor));
+void hub_told(HubTask *t);
 
 Space *hub_space(Broker *b, Str account); /* made when it is not there */
 static inline Shard *shard_of(const Reactor *r) {

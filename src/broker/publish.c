@@ -217,17 +217,47 @@ static void deliver_group(Shard *shard, Message *m, RouteGroup *g) {
         relay_member(shard, kept->shard, m, kept->client_id, kept->qos);
 }
 
+/* Brings what the next deliveries need into the processor's cache: with a thousand subscribers each of them would wait
+ * for memory. at: which comes now. */
+static void warm(const Route *r, size_t at) {
+    enum { SESSION_AHEAD = 12, CLIENT_AHEAD = 8, CONN_AHEAD = 4, LINE = 64 };
+    if (at + SESSION_AHEAD < r->subs_n) __builtin_prefetch(r->subs[at + SESSION_AHEAD].session, 1);
+    const Session *s = at + CLIENT_AHEAD < r->subs_n ? r->subs[at + CLIENT_AHEAD].session : NULL;
+    if (s && s->client) {
+        __builtin_prefetch(s->client);
+        __builtin_prefetch((const char *)s->client + LINE);
+        if (s->inflight) __builtin_prefetch(s->inflight + s->inflight_n, 1);
+    }
+    s = at + CONN_AHEAD < r->subs_n ? r->subs[at + CONN_AHEAD].session : NULL;
+    if (s && s->client) {
+        __builtin_prefetch(s->client->conn, 1);
+        __builtin_prefetch((const char *)s->client->conn + LINE, 1);
+    }
+}
+
+void publish_local(Shard *shard, Message *m, Route *r) {
+    r->delivering++;
+    shard->delivering++;
+    for (size_t i = 0; i < r->subs_n; i++) {
+        RouteSub *to = &r->subs[i];
+        warm(r, i);
+        if (!to->allowed || (to->no_local && to->session == m->from)) continue;
+        session_deliver(shard, to->session, m, to->qos, m->retain && to->retain_as_published, i + 1 == r->subs_n);
+    }
+    shard->delivering--;
+    r->delivering--;
+}
+
 void publish_route(Shard *shard, Message *m, Route *r) {
     if (r->remote)
         for (int i = 0; i < (int)shard->broker->shards_n; i++)
             if (r->remote >> i & 1) relay_message(shard, i, m, r);
+    r->delivering++;
+    shard->delivering++;
     for (size_t i = 0; i < r->groups_n; i++) deliver_group(shard, m, &r->groups[i]);
-    /* Receiving may end a connection (a slow reader), never start one: the list stays as it is. */
-    for (size_t i = 0; i < r->subs_n; i++) {
-        RouteSub *to = &r->subs[i];
-        if (!to->allowed || (to->no_local && to->session == m->from)) continue;
-        session_deliver(shard, to->session, m, to->qos, m->retain && to->retain_as_published, i + 1 == r->subs_n);
-    }
+    publish_local(shard, m, r);
+    shard->delivering--;
+    r->delivering--;
 }
 
 void hub_publish(Shard *shard, Message *m, const RuleOrigin *from) {

@@ -126,11 +126,7 @@ static void deliver_member(Shard *shard, Message *m, const RelayItem *item) {
 }
 
 static void deliver_topic(Shard *shard, Message *m, const RelayItem *item) {
-    Route *r = route_find(shard, m->space, m->topic);
-    for (size_t i = 0; i < r->subs_n; i++)
-        if (r->subs[i].allowed)
-            session_deliver(shard, r->subs[i].session, m, r->subs[i].qos, m->retain && r->subs[i].retain_as_published,
-                            i + 1 == r->subs_n);
+    publish_local(shard, m, route_find(shard, m->space, m->topic));
     forward(shard, m, item);
 }
 

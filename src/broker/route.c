@@ -82,6 +82,7 @@ static const TopicService *service_of(const Broker *b, Str topic) {
 
 static void fill(Shard *shard, Route *r) {
     Build b = { .shard = shard, .route = r };
+    if (r->delivering) return; /* what is published meanwhile, a will, goes the same way */
     arena_reset(&r->arena);
     r->subs = NULL;
     r->groups = NULL;
@@ -147,7 +148,7 @@ Route *route_find(Shard *shard, Space *space, Str topic) {
         if (!route_current(r)) fill(shard, r);
         return r;
     }
-    if (shard->routes.count >= ROUTES_MAX) {
+    if (shard->routes.count >= ROUTES_MAX && !shard->delivering) {
         routes_free(shard);
         first = NULL;
     }

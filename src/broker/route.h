@@ -42,6 +42,7 @@ struct Route {
     const TopicService *service; /* carries out what is published here; NULL: none */
     void *rules;                 /* the rules' own: who takes what is published here; NULL: none */
     Route *next;                 /* of the same hash */
+    uint32_t delivering;         /* its lists are being gone through: they stay as they are */
     Arena arena;                 /* holds the lists */
 };
 

@@ -33,29 +33,30 @@ typedef struct {
 } WaitingList;
 
 struct Session {
+    /* what each delivery needs, side by side */
+    Client *client; /* NULL: away */
     Space *space;
-    Str client_id;
     _Atomic int shard_index;
-    _Atomic bool online, kept; /* kept: persistent, in the store */
-    bool moving;               /* between two shards */
-    bool ghost;                /* nothing but its version number; counted in its shard */
-    Client *client;            /* NULL: away */
+    _Atomic bool online, kept;          /* kept: persistent, in the store */
+    bool backlog;                       /* messages in the store come first: new ones go behind them */
+    bool moving;                        /* between two shards */
+    Inflight *inflight, *inflight_room; /* oldest first, in its room */
+    uint32_t inflight_n, inflight_cap;
+    uint16_t window, last_packet_id;
+    bool ghost;           /* nothing but its version number; counted in its shard */
+    WaitingList *waiting; /* NULL: none */
+
+    Str client_id;
     MqttVersion version;
     uint32_t expiry_s;
     _Atomic uint32_t presence; /* versionNumber of lifecycle events */
     Sub *subs;
     uint32_t subs_n, overlaps; /* overlaps: filters that could match what another of its filters matches */
-    /* out */
-    Inflight *inflight, *inflight_room; /* oldest first, in its room */
-    uint32_t inflight_n, inflight_cap;
-    uint16_t window, last_packet_id;
-    WaitingList *waiting; /* NULL: none */
     /* the stored queue of a kept session */
     uint64_t next_seq;  /* of the next message stored */
     uint64_t sent_seq;  /* up to here it was read and sent in this connection */
     uint64_t tried_seq; /* the same of former connections: what is sent again is marked */
     uint64_t read_seq;  /* next_seq when the page was asked for */
-    bool backlog;       /* messages in the store come first: new ones go behind them */
     uint64_t reading;   /* which page is on its way; 0: none */
     /* for GetConnection, and while away */
     Timer expiry;

@@ -62,10 +62,6 @@ struct Conn {
     bool handshaking, paused, finishing, lingering, closed, dirty, want_write, feeding;
     bool tell_drained; /* set by the handler, for once */
     CloseReason why;
-    struct sockaddr_in6 peer; /* IPv4 as mapped */
-    /* input that was not used yet */
-    uint8_t *left;
-    size_t left_len;
     /* output of this turn */
     Conn *next_dirty;
     OutNode *out, *out_tail;
@@ -76,6 +72,10 @@ struct Conn {
     size_t out_bytes_max; /* more than this waiting closes it */
     Timer timer;          /* the handler's */
     void *timed;          /* what the timer is about, where that is not `owner` */
+    /* input that was not used yet */
+    uint8_t *left;
+    size_t left_len;
+    struct sockaddr_in6 peer; /* IPv4 as mapped */
 };
 
 /* Takes the socket over. ssl: made by tls_accept, or NULL. */

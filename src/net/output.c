@@ -15,10 +15,12 @@
 
 static OutNode *node_new(Reactor *r) {
     OutNode *n = r->free_nodes;
-    if (n)
+    if (n) {
         r->free_nodes = n->next;
-    else
+        __builtin_prefetch(r->free_nodes, 1); /* the next connection's: in a fan-out each would wait for memory */
+    } else {
         n = mem_grow(NULL, sizeof *n);
+    }
     n->next = NULL;
     n->n = 0;
     return n;
@@ -26,10 +28,12 @@ static OutNode *node_new(Reactor *r) {
 
 static OutChunk *chunk_new(Reactor *r) {
     OutChunk *k = r->free_chunks;
-    if (k)
+    if (k) {
         r->free_chunks = k->next;
-    else
+        __builtin_prefetch(r->free_chunks, 1);
+    } else {
         k = mem_grow(NULL, sizeof *k);
+    }
     k->used = 0;
     return k;
 }
