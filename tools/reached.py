@@ -55,6 +55,7 @@ NEVER = [
     ("lambda", "CodeArtifactUserDeleted CodeArtifactUserFailed CodeArtifactUserPending RuntimeAliasDeleted RuntimeVersionDeleted "
      "InvalidZipFile ResourceNotReady", "*", "a package is checked and there with its function"),
     ("lambda", "CodeStorageExceeded ServiceQuotaExceeded", "*", "the disk is the limit"),
+    ("lambda", "AliasLimitExceeded", "*", "aliases have no limit"),
     ("lambda", "RecursiveInvocation", "*", "nothing ends circles of functions"),
     ("lambda", "PublicPolicy", "*", "nothing forbids a public policy"),
     ("lambda", "SerializedRequestEntityTooLarge UnsupportedMediaType", "*", "RequestTooLarge says it; a payload is of any type"),

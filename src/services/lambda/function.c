@@ -3,6 +3,7 @@
 #include "services/lambda/settings.h"
 
 #include "api/page.h"
+#include "services/lambda/alias.h"
 
 #define PAGE ((PageSize){ 50, 50 }) /* Source: ListFunctions: 50 at most, whatever is asked */
 
@@ -58,7 +59,7 @@ Err lambda_create_function(Call *c, const LambdaCreateFunctionIn *in, LambdaCrea
     LambdaFunctionRecord published = f;
     if (e == OK && in->publish.v) e = lambda_publish(c, &f, STR_NONE, &published);
     if (e != OK) return e;
-    LAMBDA_ANSWER(out, lambda_configuration(c, &published, in->publish.v));
+    LAMBDA_ANSWER(out, lambda_configuration(c, &published, in->publish.v ? published.version : STR_NONE));
     return OK;
 }
 
@@ -69,7 +70,7 @@ Err lambda_get_function(Call *c, const LambdaGetFunctionIn *in, LambdaGetFunctio
     if (e == OK) e = lambda_need(c, &name, &f);
     if (e == OK) e = lambda_function_record_get(c->txn, call_tenant(c), name.name, LAMBDA_LATEST, c->arena, &latest);
     if (e != OK) return e;
-    out->configuration = lambda_configuration(c, &f, name.qualifier.len > 0);
+    out->configuration = lambda_configuration(c, &f, name.qualifier);
     out->code = arena_new(c->arena, LambdaFunctionCodeLocation);
     out->code->repository_type = S("S3");
     if (latest.tags.n) out->tags = (StrMap){ latest.tags.items, latest.tags.n, true };
@@ -86,7 +87,7 @@ Err lambda_get_function_configuration(Call *c, const LambdaGetFunctionConfigurat
     LambdaFunctionRecord f;
     Err e = lambda_name_of(c, in->function_name, in->qualifier, &name);
     if (e == OK) e = lambda_need(c, &name, &f);
-    if (e == OK) LAMBDA_ANSWER(out, lambda_configuration(c, &f, name.qualifier.len > 0));
+    if (e == OK) LAMBDA_ANSWER(out, lambda_configuration(c, &f, name.qualifier));
     return e;
 }
 
@@ -102,7 +103,7 @@ Err lambda_list_functions(Call *c, const LambdaListFunctionsIn *in, LambdaListFu
     while (lambda_function_record_next(scan, c->arena, &f)) {
         if (!all && !str_eq(f.version, LAMBDA_LATEST)) continue;
         if (!page_take(&page, scan)) break;
-        items[page.n - 1] = *lambda_configuration(c, &f, all);
+        items[page.n - 1] = *lambda_configuration(c, &f, all ? f.version : STR_NONE);
     }
     out->functions = (LambdaFunctionList){ .items = items, .n = page.n, .set = true };
     out->next_marker = page.next;
@@ -124,7 +125,7 @@ Err lambda_list_versions_by_function(Call *c, const LambdaListVersionsByFunction
     LambdaFunctionConfiguration *items = arena_array(c->arena, LambdaFunctionConfiguration, page.most);
     while (lambda_function_record_next(scan, c->arena, &f)) {
         if (!page_take(&page, scan)) break;
-        items[page.n - 1] = *lambda_configuration(c, &f, true);
+        items[page.n - 1] = *lambda_configuration(c, &f, f.version);
     }
     out->versions = (LambdaFunctionList){ .items = items, .n = page.n, .set = true };
     out->next_marker = page.next;
@@ -137,13 +138,13 @@ Err lambda_publish_version(Call *c, const LambdaPublishVersionIn *in, LambdaPubl
     Err e = lambda_name_of(c, in->function_name, STR_NONE, &name);
     if (e == OK) e = lambda_need(c, &name, &f);
     if (e == OK) e = lambda_expect_revision(c, in->revision_id, f.revision_id);
-    if (e == OK && in->code_sha256.len && !str_eq(in->code_sha256, lambda_configuration(c, &f, false)->code_sha256))
+    if (e == OK && in->code_sha256.len && !str_eq(in->code_sha256, lambda_configuration(c, &f, STR_NONE)->code_sha256))
         return api_fail(c, LAMBDA_INVALID_PARAMETER_VALUE,
                         "CodeSHA256 (%.*s) is different from current CodeSHA256 in $LATEST. Please try again with the "
                         "CodeSHA256 in $LATEST.",
                         PS(in->code_sha256));
     if (e == OK) e = lambda_publish(c, &f, in->description, &published);
-    if (e == OK) LAMBDA_ANSWER(out, lambda_configuration(c, &published, true));
+    if (e == OK) LAMBDA_ANSWER(out, lambda_configuration(c, &published, published.version));
     return e;
 }
 
@@ -186,10 +187,15 @@ Err lambda_delete_function(Call *c, const LambdaDeleteFunctionIn *in, LambdaDele
     if (e == OK && name.qualifier.len && str_eq(name.qualifier, LAMBDA_LATEST))
         return api_fail(c, LAMBDA_INVALID_PARAMETER_VALUE,
                         "$LATEST version cannot be deleted without deleting the function.");
+    if (e == OK && name.qualifier.len && !str_eq(name.qualifier, f.version))
+        return api_fail(c, LAMBDA_INVALID_PARAMETER_VALUE, "%.*s is an alias: DeleteAlias deletes it",
+                        PS(name.qualifier));
+    if (e == OK && name.qualifier.len) e = alias_none_means(c, name.name, name.qualifier);
     if (e == OK && name.qualifier.len)
         e = lambda_function_record_delete(c->txn, call_tenant(c), name.name, name.qualifier);
     if (e == OK && !name.qualifier.len) e = delete_versions(c, name.name);
     if (e == OK && !name.qualifier.len) e = delete_permissions(c, name.name);
+    if (e == OK && !name.qualifier.len) e = alias_delete_all(c, name.name);
     if (e == OK) e = lambda_drop_code(c, name.name);
     if (e == OK) out->status_code = (OptInt){ true, 204 };
     return e;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "services/lambda/alias.h"
 #include "services/lambda/code.h"
 #include "services/lambda/local.h"
 #include "services/lambda/shared.h"
@@ -122,8 +123,10 @@ static Err named_refuse(Named *n, Err e, const char *what) {
 static Err find(Named *n, Txn *txn, LambdaFunctionRecord *f) {
     LambdaFunctionRecord latest;
     bool permitted = false;
-    Str version = n->name.qualifier.len ? n->name.qualifier : LAMBDA_LATEST;
-    Err e = lambda_function_record_peek(txn, n->tenant, n->name.name, version, &n->scratch, f);
+    Rng rng = { 0 };
+    Str version;
+    Err e = alias_version(txn, n->tenant, n->name.name, n->name.qualifier, &rng, &n->scratch, &version);
+    if (e == OK) e = lambda_function_record_peek(txn, n->tenant, n->name.name, version, &n->scratch, f);
     if (e == OK) e = lambda_function_record_peek(txn, n->tenant, n->name.name, LAMBDA_LATEST, &n->scratch, &latest);
     if (e == ERR_NOT_FOUND) return named_refuse(n, e, "Function not found");
     if (e == OK) f->reserved_and_one = latest.reserved_and_one;

@@ -2,7 +2,7 @@
  * is written out of them. Source: Lambda developer guide, "Using resource-based policies for Lambda" */
 #include "base/json.h"
 #include "identity/policy_glob.h"
-#include "services/lambda/shared.h"
+#include "services/lambda/alias.h"
 
 enum { POLICY_BYTES_MAX = 20 << 10 }; /* Source: Lambda quotas */
 
@@ -58,13 +58,24 @@ static Err document(Call *c, const LambdaName *n, Str *out) {
     return e;
 }
 
+static bool is_alias(const LambdaName *name, const LambdaFunctionRecord *f) {
+    return name->qualifier.len && !str_eq(name->qualifier, f->version);
+}
+
 /* Its policy belongs to a function that is there; a change of it is a change of the function. */
 static Err begin(Call *c, Str text, Str qualifier, Str revision, LambdaName *name, LambdaFunctionRecord *f) {
     Err e = lambda_name_of(c, text, qualifier, name);
     if (e == OK) e = lambda_need(c, name, f);
+    if (e == OK && is_alias(name, f)) e = alias_revision(c, name->name, name->qualifier, &f->revision_id);
     if (e == OK) e = lambda_expect_revision(c, revision, f->revision_id);
     if (!name->qualifier.ptr) name->qualifier = S("");
     return e;
+}
+
+static Err changed(Call *c, const LambdaName *name, LambdaFunctionRecord *f) {
+    if (is_alias(name, f)) return alias_touch(c, name->name, name->qualifier);
+    f->revision_id = rng_uuid(c->rng, c->arena);
+    return lambda_function_record_put(c->txn, call_tenant(c), f);
 }
 
 Err lambda_add_permission(Call *c, const LambdaAddPermissionIn *in, LambdaAddPermissionOut *out) {
@@ -95,10 +106,9 @@ Err lambda_add_permission(Call *c, const LambdaAddPermissionIn *in, LambdaAddPer
         return api_fail(c, LAMBDA_POLICY_LENGTH_EXCEEDED, "The final policy size (%zu) is bigger than the limit (%d).",
                         policy.len, POLICY_BYTES_MAX);
     if (e != OK) return e;
-    f.revision_id = rng_uuid(c->rng, c->arena);
     yyjson_mut_doc *d = json_doc(c->arena);
     out->statement = json_write_mut(c->arena, statement(c, d, &p));
-    return lambda_function_record_put(c->txn, call_tenant(c), &f);
+    return changed(c, &name, &f);
 }
 
 Err lambda_remove_permission(Call *c, const LambdaRemovePermissionIn *in, LambdaRemovePermissionOut *out) {
@@ -111,9 +121,7 @@ Err lambda_remove_permission(Call *c, const LambdaRemovePermissionIn *in, Lambda
     if (e == ERR_NOT_FOUND)
         return api_fail(c, LAMBDA_RESOURCE_NOT_FOUND, "Statement %.*s is not found in resource policy.",
                         PS(in->statement_id));
-    if (e != OK) return e;
-    f.revision_id = rng_uuid(c->rng, c->arena);
-    return lambda_function_record_put(c->txn, call_tenant(c), &f);
+    return e == OK ? changed(c, &name, &f) : e;
 }
 
 Err lambda_get_policy(Call *c, const LambdaGetPolicyIn *in, LambdaGetPolicyOut *out) {

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "base/encode.h"
+#include "services/lambda/alias.h"
 
 Err lambda_name_parse(Str text, Str qualifier, Str account, Str region, LambdaName *out) {
     LambdaName n = { .account = account, .region = region };
@@ -55,8 +56,9 @@ Err lambda_not_found(Call *c, const LambdaName *n) {
 }
 
 Err lambda_need(Call *c, const LambdaName *n, LambdaFunctionRecord *out) {
-    Str version = n->qualifier.len ? n->qualifier : LAMBDA_LATEST;
-    Err e = lambda_function_record_get(c->txn, call_tenant(c), n->name, version, c->arena, out);
+    Str version;
+    Err e = alias_version(c->txn, call_tenant(c), n->name, n->qualifier, c->rng, c->arena, &version);
+    if (e == OK) e = lambda_function_record_get(c->txn, call_tenant(c), n->name, version, c->arena, out);
     return e == ERR_NOT_FOUND ? lambda_not_found(c, n) : e;
 }
 
@@ -86,9 +88,9 @@ static Str base64_of_hex(Arena *a, Str hex) {
     return hex_decode(a, hex, &bytes) == OK ? base64_encode(a, bytes) : STR_NONE;
 }
 
-LambdaFunctionConfiguration *lambda_configuration(Call *c, const LambdaFunctionRecord *f, bool qualified) {
+LambdaFunctionConfiguration *lambda_configuration(Call *c, const LambdaFunctionRecord *f, Str qualifier) {
     LambdaFunctionConfiguration *o = arena_new(c->arena, LambdaFunctionConfiguration);
-    LambdaName name = { c->account, c->region, f->function_name, qualified ? f->version : STR_NONE };
+    LambdaName name = { c->account, c->region, f->function_name, qualifier };
     Str *architecture = arena_new(c->arena, Str);
     *architecture = f->architecture;
     *o = (LambdaFunctionConfiguration){ .function_name = f->function_name,

@@ -30,8 +30,8 @@ NODISCARD Err lambda_not_found(Call *c, const LambdaName *n);
 NODISCARD Err lambda_expect_revision(Call *c, Str expected, Str have);
 /* A change of the function: another revision, now. */
 void lambda_touch(Call *c, LambdaFunctionRecord *f);
-/* qualified: with the version in its ARN */
-LambdaFunctionConfiguration *lambda_configuration(Call *c, const LambdaFunctionRecord *f, bool qualified);
+/* qualifier: version or alias in its ARN, or STR_NONE */
+LambdaFunctionConfiguration *lambda_configuration(Call *c, const LambdaFunctionRecord *f, Str qualifier);
 /* Answers that are a configuration: the models' structs of both are one shape. */
 #define LAMBDA_ANSWER(out, configuration)                                                                              \
     do {                                                                                                               \

@@ -78,7 +78,7 @@ Err lambda_update_function_code(Call *c, const LambdaUpdateFunctionCodeIn *in, L
         if (e == OK && in->publish.v) e = lambda_publish(c, &f, STR_NONE, &published);
         if (e == OK) e = lambda_drop_code(c, f.function_name);
     }
-    if (e == OK) LAMBDA_ANSWER(out, lambda_configuration(c, &published, in->publish.v));
+    if (e == OK) LAMBDA_ANSWER(out, lambda_configuration(c, &published, in->publish.v ? published.version : STR_NONE));
     return e;
 }
 
@@ -114,7 +114,7 @@ Err lambda_update_function_configuration(Call *c, const LambdaUpdateFunctionConf
     if (in->role.len) f.role = in->role;
     lambda_touch(c, &f);
     e = lambda_function_record_put(c->txn, call_tenant(c), &f);
-    if (e == OK) LAMBDA_ANSWER(out, lambda_configuration(c, &f, false));
+    if (e == OK) LAMBDA_ANSWER(out, lambda_configuration(c, &f, STR_NONE));
     return e;
 }
 
