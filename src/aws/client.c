@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "api/sigv4.h"
+#include "aws/discovery.h"
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/writer.h"
@@ -24,6 +25,8 @@ struct AwsClient {
         AwsEndpoint endpoint;
     } endpoints[ENDPOINTS_MAX];
     size_t endpoints_n;
+    Discovery *discovery;
+    bool discovers_everywhere; /* AWS_ENABLE_ENDPOINT_DISCOVERY: at endpoints that are set, too */
 };
 
 static const char *process_environment(const char *name) {
@@ -56,11 +59,16 @@ Err aws_client_new(const AwsClientOptions *options, Arena *arena, AwsClient **ou
     }
     if (aws_credentials_find(c->o.profile, c->o.env, arena, &c->credentials, &c->no_credentials) == OK)
         c->no_credentials = STR_NONE;
+    const char *everywhere = c->o.env("AWS_ENABLE_ENDPOINT_DISCOVERY");
+    c->discovers_everywhere = everywhere && str_eq_nocase(str_c(everywhere), S("true"));
+    c->discovery = discovery_new();
     *out = c;
     return OK;
 }
 
 void aws_client_free(AwsClient *c) {
+    if (!c) return;
+    discovery_free(c->discovery);
     free(c);
 }
 
@@ -97,7 +105,9 @@ typedef struct {
     Arena arena;
     AwsDone *done;
     void *ctx;
-    Str service;
+    const AwsService *service;
+    AwsClient *client;
+    AwsRequest deferred; /* until it is known where to call */
 } AwsCall;
 
 static void finish(AwsCall *k, const AwsAnswer *a) {
@@ -108,8 +118,8 @@ static void finish(AwsCall *k, const AwsAnswer *a) {
 
 static Str why_of(AwsCall *k, const AwsAnswer *a) {
     Str message = a->error.message.len > 1000 ? str_sub(a->error.message, 0, 1000) : a->error.message;
-    if (!a->error.code.len) return str_format(&k->arena, "%.*s answered %d", PS(k->service), a->status);
-    return str_format(&k->arena, "%.*s answered %d %.*s%s%.*s", PS(k->service), a->status, PS(a->error.code),
+    if (!a->error.code.len) return str_format(&k->arena, "%.*s answered %d", PS(k->service->name), a->status);
+    return str_format(&k->arena, "%.*s answered %d %.*s%s%.*s", PS(k->service->name), a->status, PS(a->error.code),
                       message.len ? ": " : "", PS(message));
 }
 
@@ -119,12 +129,16 @@ static void fetched(void *ctx, const FetchAnswer *f) {
         .result = f->result, .status = f->status, .headers = f->headers, .headers_n = f->headers_n, .body = f->body
     };
     if (f->result != OK) {
-        a.why = str_format(&k->arena, "%.*s: %.*s", PS(k->service), PS(f->why));
+        a.why = str_format(&k->arena, "%.*s: %.*s", PS(k->service->name), PS(f->why));
         a.retry = f->result == ERR_IO || f->result == ERR_AGAIN ? AWS_AGAIN : AWS_NEVER;
     } else if (f->status < 200 || f->status > 299) {
         a.result = ERR_DENIED;
         a.error = aws_error_read(f->headers, f->headers_n, f->body, &k->arena);
         a.retry = aws_error_retry(f->status, a.error.code);
+        if (str_eq(a.error.code, S("InvalidEndpointException"))) { /* it was discovered, and holds no longer */
+            discovery_forget(k->client->discovery, k->service);
+            a.retry = AWS_AGAIN;
+        }
         a.why = why_of(k, &a);
     }
     finish(k, &a);
@@ -183,16 +197,78 @@ static void send_signed(AwsClient *c, AwsCall *k, const AwsRequest *rq, const Aw
                 fetched, k);
 }
 
+/* ------------------------------------------------------------------------------------------------ endpoint discovery
+ */
+
+static void send_to(AwsClient *c, AwsCall *k, const AwsRequest *rq, Str host) {
+    AwsEndpoint to = *endpoint_of(c, rq->service);
+    to.host = host;
+    send_signed(c, k, rq, &to);
+}
+
+static void discovered(void *ctx, const AwsAnswer *a) {
+    AwsCall *k = ctx;
+    AwsClient *c = k->client;
+    Str host;
+    int64_t keep_ms;
+    AwsAnswer told = *a;
+    if (a->result == OK && discovery_read(a->body, &k->arena, &host, &keep_ms) == OK) {
+        discovery_keep(c->discovery, k->service, host, monotonic_ns() / 1000000 + keep_ms);
+        send_to(c, k, &k->deferred, host);
+        return;
+    }
+    if (a->result == OK) {
+        told.result = ERR_MALFORMED;
+        told.retry = AWS_AGAIN;
+        told.why = str_format(&k->arena, "%.*s: DescribeEndpoints answered no endpoint", PS(k->service->name));
+    }
+    finish(k, &told);
+}
+
+static AwsRequest request_dup(const AwsRequest *rq, Arena *arena) {
+    AwsRequest copy = *rq;
+    Str *texts[] = { &copy.account, &copy.operation,    &copy.method, &copy.path,
+                     &copy.query,   &copy.content_type, &copy.body };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i]->ptr) *texts[i] = str_dup(arena, *texts[i]);
+    HttpHeader *headers = arena_array(arena, HttpHeader, rq->headers_n + 1);
+    for (size_t i = 0; i < rq->headers_n; i++)
+        headers[i] = (HttpHeader){ str_dup(arena, rq->headers[i].name), str_dup(arena, rq->headers[i].value) };
+    copy.headers = headers;
+    return copy;
+}
+
+static void send_discovered(AwsClient *c, AwsCall *k, const AwsRequest *rq, const AwsEndpoint *own) {
+    Str host;
+    if (discovery_get(c->discovery, rq->service, monotonic_ns() / 1000000, &k->arena, &host)) {
+        send_to(c, k, rq, host);
+        return;
+    }
+    k->deferred = request_dup(rq, &k->arena);
+    aws_call(c,
+             &(AwsRequest){ .service = rq->service,
+                            .account = rq->account,
+                            .endpoint = own,
+                            .operation = S("DescribeEndpoints"),
+                            .body = S("{}"),
+                            .total_ms = rq->total_ms },
+             discovered, k);
+}
+
 void aws_call(AwsClient *c, const AwsRequest *rq, AwsDone *done, void *ctx) {
     AwsCall *k = mem_new(sizeof *k);
-    *k = (AwsCall){ .done = done, .ctx = ctx, .service = rq->service->name };
+    *k = (AwsCall){ .done = done, .ctx = ctx, .service = rq->service, .client = c };
     Str why = STR_NONE;
     if (!aws_client_credentials(c, rq->account, &why)) {
         finish(k, &(AwsAnswer){ .result = ERR_NOT_FOUND,
                                 .why = str_format(&k->arena, "%.*s: %.*s", PS(rq->service->name), PS(why)) });
         return;
     }
-    send_signed(c, k, rq, rq->endpoint ? rq->endpoint : endpoint_of(c, rq->service));
+    const AwsEndpoint *own = endpoint_of(c, rq->service);
+    if (rq->service->discovers && !rq->endpoint && (!own->custom || c->discovers_everywhere))
+        send_discovered(c, k, rq, own);
+    else
+        send_signed(c, k, rq, rq->endpoint ? rq->endpoint : own);
 }
 
 /* ------------------------------------------------------------------------------------------------ waiting */

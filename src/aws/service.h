@@ -11,6 +11,9 @@ typedef struct {
     Str target;  /* JSON protocols: before the dot of X-Amz-Target; STR_NONE: another protocol */
     Str version; /* JSON: "1.0", "1.1"; query: the API's version */
     bool query;  /* AWS's query protocol: parameters in a form, XML comes back */
+    /* The address above only tells where to call (DescribeEndpoints); not where an endpoint is set.
+     * Source: botocore's model, endpointdiscovery required */
+    bool discovers;
 } AwsService;
 
 /* NULL: there is no such service here. */

@@ -73,7 +73,7 @@ typedef enum {
     ACTION_SLOWER, /* throttled (429 …): as ACTION_AGAIN, and counted */
 } ActionOutcome;
 
-typedef struct {
+typedef struct ActionResult {
     ActionOutcome outcome;
     Str why;      /* errorMessage of the error document; unused when done */
     Str resource; /* failedResource; STR_NONE: what the kind's `resource` says */
@@ -90,6 +90,9 @@ typedef struct ActionRun {
     int64_t left_ms; /* of the kind's total_ms: a request's time-out */
     Arena *arena;    /* lives until the last try is over; not shared: use it in start, and in what calls action_done */
     void *progress;  /* the kind's own, NULL at first, kept from try to try: which parts are done */
+    /* Of several items where they do not all end alike: one for each, in the arena, set before action_done; NULL: all
+     * as action_done says. Counts once no try follows. */
+    const struct ActionResult *each;
 } ActionRun;
 /* Exactly once a try, on any thread, maybe before `start` returns. The result is copied; the run belongs to its caller
  * again from here on. */
@@ -138,6 +141,7 @@ typedef struct ActionBatch {
     size_t bytes_max; /* of all payloads */
     int64_t open_ms;  /* the first waits at most so long for more */
     bool across_topics;
+    bool quiet; /* the server's own affair: the error action is told of each message by itself */
 } ActionBatch;
 
 /* The kind of that member of the model's Action, or NULL. */

@@ -1,55 +1,19 @@
-#include "rules/delivery.h"
+#include "rules/delivery_internal.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include "base/map.h"
-
 /* All queues belong to one thread; others reach it by mail. A Try is what is tried together: most often one part. It
  * is open (a batch that takes more), ready (in its destination's queue), running, or resting before it is tried again.
- * Open and resting ones wait for a time in one heap. A part counts in its destination from its submission until it is
- * over, so that a destination that is down holds a bounded number, whatever state they are in. */
+ * Open and resting ones wait for a time in one heap. */
 
 enum {
-    UNDER_WAY_MAX = 32,
     TRIES_MAX = 4,
     TOTAL_MS = 20000,
     BACKOFF_MS = 200,
     BACKOFF_MS_MAX = 10000,
     STOP_WAIT_MS = 3000,
 };
-
-struct DestinationQueue {
-    Str key; /* behind the struct */
-    Try *ready, **ready_tail, *open;
-    uint32_t under_way, under_way_max;
-    size_t parts, bytes; /* not over */
-    uint8_t text[];
-};
-
-struct Delivery {
-    DeliveryOptions o;
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    Mail *mail, **mail_tail;
-    bool stopping;
-    _Atomic bool closing;
-    _Atomic size_t waiting;
-    /* the thread's own */
-    Map queues;
-    Try **heap;
-    size_t heap_n, heap_cap;
-    size_t running;
-    bool stopped; /* nothing is started any more */
-    uint64_t random;
-};
-
-static int64_t now_ms(void) {
-    return monotonic_ns() / 1000000;
-}
 
 static void post(Delivery *d, Mail *mail) {
     mail->next = NULL;
@@ -59,85 +23,6 @@ static void post(Delivery *d, Mail *mail) {
     d->mail_tail = &mail->next;
     if (was_empty) pthread_cond_signal(&d->wake);
     pthread_mutex_unlock(&d->lock);
-}
-
-/* ------------------------------------------------------------------------------------------------ the heap */
-
-static void heap_set(Delivery *d, size_t i, Try *t) {
-    d->heap[i] = t;
-    t->heap_at = i + 1;
-}
-
-static void heap_up(Delivery *d, size_t i) {
-    Try *t = d->heap[i];
-    for (; i && d->heap[(i - 1) / 2]->due_ms > t->due_ms; i = (i - 1) / 2) heap_set(d, i, d->heap[(i - 1) / 2]);
-    heap_set(d, i, t);
-}
-
-static void heap_down(Delivery *d, size_t i) {
-    Try *t = d->heap[i];
-    for (size_t child; (child = 2 * i + 1) < d->heap_n; i = child) {
-        if (child + 1 < d->heap_n && d->heap[child + 1]->due_ms < d->heap[child]->due_ms) child++;
-        if (d->heap[child]->due_ms >= t->due_ms) break;
-        heap_set(d, i, d->heap[child]);
-    }
-    heap_set(d, i, t);
-}
-
-static void heap_add(Delivery *d, Try *t, int64_t due_ms) {
-    if (d->heap_n == d->heap_cap) {
-        d->heap_cap = d->heap_cap ? d->heap_cap * 2 : 64;
-        d->heap = mem_grow(d->heap, d->heap_cap * sizeof *d->heap);
-    }
-    t->due_ms = due_ms;
-    heap_set(d, d->heap_n++, t);
-    heap_up(d, d->heap_n - 1);
-}
-
-static void heap_remove(Delivery *d, Try *t) {
-    if (!t->heap_at) return;
-    size_t i = t->heap_at - 1;
-    t->heap_at = 0;
-    Try *last = d->heap[--d->heap_n];
-    if (last == t) return;
-    heap_set(d, i, last);
-    heap_up(d, i);
-    heap_down(d, last->heap_at - 1);
-}
-
-/* ------------------------------------------------------------------------------------------------ queues */
-
-static DestinationQueue *queue_of(Delivery *d, Str key, const ActionKind *kind) {
-    DestinationQueue *q = map_get(&d->queues, key);
-    if (q) return q;
-    q = mem_new(sizeof *q + key.len);
-    if (key.len) memcpy(q->text, key.ptr, key.len);
-    q->key = (Str){ q->text, key.len };
-    q->ready_tail = &q->ready;
-    q->under_way_max = kind->under_way_max ? kind->under_way_max : UNDER_WAY_MAX;
-    map_put(&d->queues, q->key, q);
-    return q;
-}
-
-static void queue_free_when_idle(Delivery *d, DestinationQueue *q) {
-    if (q->parts || q->under_way) return;
-    map_remove(&d->queues, q->key);
-    free(q);
-}
-
-/* The key lives in the arena. */
-static Str destination_of(const Part *p, Arena *arena) {
-    const ActionKind *k = p->plan->kind;
-    if (k->destination) return k->destination(arena, p->item.action);
-    Str resource = k->resource ? k->resource(arena, p->item.action) : S("");
-    return str_format(arena, "%.*s %.*s", PS(k->member), PS(resource));
-}
-
-static void queue_ready(DestinationQueue *q, Try *t) {
-    t->state = TRY_READY;
-    t->next = NULL;
-    *q->ready_tail = t;
-    q->ready_tail = &t->next;
 }
 
 /* ------------------------------------------------------------------------------------------------ over */
@@ -167,24 +52,40 @@ static void part_over(Delivery *d, Part *p) {
     p->over(p);
 }
 
-/* The Try stands in its first part, which therefore goes last. */
-static void try_over(Delivery *d, Try *t, const ActionResult *r, bool dropped) {
+PartBatch *part_batch_new(size_t n) {
+    PartBatch *b = mem_new(sizeof *b);
+    pthread_mutex_init(&b->lock, NULL);
+    b->left = n;
+    return b;
+}
+
+void part_batch_free(PartBatch *b) {
+    pthread_mutex_destroy(&b->lock);
+    free(b);
+}
+
+/* The Try stands in its first part: both are gone when this returns. */
+void delivery_over(Delivery *d, Try *t, const ActionResult *r, bool dropped) {
     Part *first = t->parts;
     DestinationQueue *q = t->queue;
+    const ActionResult *each = t->run.each;
+    bool told = !dropped && r->outcome != ACTION_DONE && t->run.n > 1 && !t->batch.quiet;
+    PartBatch *batch = told ? part_batch_new(t->run.n) : NULL;
     for (Part *p = first; p; p = p->next) {
+        const ActionResult *mine = each ? each++ : r;
         p->dropped = dropped;
-        if (!dropped && r->outcome != ACTION_DONE) part_fail(p, r->why, r->resource);
+        p->batch = batch;
+        if (!dropped && mine->outcome != ACTION_DONE) part_fail(p, mine->why, mine->resource);
         if (!q) continue;
         q->parts--;
         q->bytes -= p->item.payload.len;
     }
     if (q) queue_free_when_idle(d, q);
     arena_free(&t->arena);
-    for (Part *p = first->next, *next; p; p = next) {
+    for (Part *p = first, *next; p; p = next) {
         next = p->next;
         part_over(d, p);
     }
-    part_over(d, first);
 }
 
 /* ------------------------------------------------------------------------------------------------ trying */
@@ -195,7 +96,7 @@ static void try_prepare(Delivery *d, Try *t, Part *first) {
     t->parts = first;
     t->parts_tail = &first->next;
     t->bytes = first->item.payload.len;
-    t->began_ms = now_ms();
+    t->began_ms = delivery_now_ms();
     t->run = (ActionRun){ .env = d->o.env,
                           .kind = first->plan->kind,
                           .account = rule->account,
@@ -218,7 +119,7 @@ static void start_on_pool(PoolJob *job, Rng *rng) {
 }
 
 static void try_start(Try *t) {
-    int64_t left = t->began_ms + total_ms(t->run.kind) - now_ms();
+    int64_t left = t->began_ms + total_ms(t->run.kind) - delivery_now_ms();
     t->state = TRY_RUNNING;
     t->run.left_ms = left > 1 ? left : 1;
     t->job = (PoolJob){ .rule = t->parts->rule, .run = start_on_pool };
@@ -228,17 +129,7 @@ static void try_start(Try *t) {
         action_done(&t->run, (ActionResult){ .outcome = ACTION_SLOWER, .why = S("too much waits already") });
 }
 
-static void gather_items(Try *t) {
-    size_t n = 0;
-    for (Part *p = t->parts; p; p = p->next) n++;
-    if (n == 1) return;
-    ActionItem *items = arena_array(&t->arena, ActionItem, n);
-    t->run.items = items;
-    t->run.n = n;
-    for (Part *p = t->parts; p; p = p->next) *items++ = p->item;
-}
-
-static void pump(Delivery *d, DestinationQueue *q) {
+void delivery_pump(Delivery *d, DestinationQueue *q) {
     while (q->ready && q->under_way < q->under_way_max && !d->stopped) {
         Try *t = q->ready;
         q->ready = t->next;
@@ -269,12 +160,12 @@ static bool again(Delivery *d, Try *t) {
     const ActionKind *k = t->run.kind;
     if (t->result.outcome != ACTION_AGAIN && t->result.outcome != ACTION_SLOWER) return false;
     int tries = (int)(k->tries_max ? k->tries_max : TRIES_MAX);
-    int64_t due = now_ms() + backoff_ms(d, t);
+    int64_t due = delivery_now_ms() + backoff_ms(d, t);
     if (t->run.attempt + 1 >= tries || due >= t->began_ms + total_ms(k) || d->stopped) return false;
     count_again(t);
     t->run.attempt++;
     t->state = TRY_RESTING;
-    heap_add(d, t, due);
+    try_heap_add(&d->heap, t, due);
     return true;
 }
 
@@ -290,14 +181,14 @@ static void read_result(Delivery *d, Mail *mail) {
     bool dropped = t->result.outcome != ACTION_DONE && atomic_load(&d->closing);
     if (dropped || !again(d, t)) {
         if (q) q->under_way++; /* it stays while the try is told of */
-        try_over(d, t, &t->result, dropped);
+        delivery_over(d, t, &t->result, dropped);
         if (!q) return;
         q->under_way--;
-        pump(d, q);
+        delivery_pump(d, q);
         queue_free_when_idle(d, q);
         return;
     }
-    if (q) pump(d, q);
+    if (q) delivery_pump(d, q);
 }
 
 void action_done(ActionRun *run, ActionResult result) {
@@ -308,84 +199,14 @@ void action_done(ActionRun *run, ActionResult result) {
     t->result.resource = result.resource.ptr ? str_dup(&t->arena, result.resource) : STR_NONE;
     bool retry = result.outcome == ACTION_AGAIN || result.outcome == ACTION_SLOWER;
     if (!t->queue && !retry) { /* local: here and now */
-        try_over(d, t, &t->result, result.outcome != ACTION_DONE && atomic_load(&d->closing));
+        delivery_over(d, t, &t->result, result.outcome != ACTION_DONE && atomic_load(&d->closing));
         return;
     }
     t->mail.read = read_result;
     post(d, &t->mail);
 }
 
-/* ------------------------------------------------------------------------------------------------ queueing */
-
-static bool same_batch(const Try *t, const Part *p) {
-    const Part *first = t->parts;
-    return first->rule == p->rule && first->plan == p->plan &&
-           (t->batch.across_topics || str_eq(first->item.topic, p->item.topic));
-}
-
-static void open_close(Delivery *d, DestinationQueue *q, Try *t) {
-    for (Try **at = &q->open; *at; at = &(*at)->next)
-        if (*at == t) {
-            *at = t->next;
-            break;
-        }
-    heap_remove(d, t);
-    gather_items(t);
-    queue_ready(q, t);
-}
-
-/* Joins an open batch, or opens one. */
-static void into_batch(Delivery *d, DestinationQueue *q, Part *p, ActionBatch batch) {
-    size_t bytes = p->item.payload.len;
-    Try *t = q->open;
-    while (t && !same_batch(t, p)) t = t->next;
-    if (t && t->bytes + bytes + 1 > t->batch.bytes_max) {
-        open_close(d, q, t);
-        t = NULL;
-    }
-    if (!t) {
-        t = &p->own;
-        t->batch = batch;
-        t->state = TRY_OPEN;
-        t->next = q->open;
-        q->open = t;
-        t->run.n = 1;
-        heap_add(d, t, now_ms() + batch.open_ms);
-    } else {
-        arena_free(&p->own.arena); /* it is no try of its own */
-        *t->parts_tail = p;
-        t->parts_tail = &p->next;
-        t->bytes += bytes + 1;
-        t->run.n++;
-    }
-    if (t->run.n >= t->batch.n_max || t->bytes >= t->batch.bytes_max) open_close(d, q, t);
-}
-
-static void read_part(Delivery *d, Mail *mail) {
-    Part *p = (Part *)((char *)mail - offsetof(Part, mail));
-    const ActionKind *k = p->plan->kind;
-    Try *t = &p->own;
-    DestinationQueue *q = queue_of(d, destination_of(p, &t->arena), k);
-    ActionResult full = { .outcome = ACTION_FAILED };
-    bool over = q->parts >= d->o.queued_max || q->bytes + p->item.payload.len > d->o.queued_bytes_max;
-    if (over || d->stopped) {
-        full.why = str_format(&t->arena, "%.*s was throttled: %zu messages wait for this destination already",
-                              PS(k->failed), q->parts);
-        if (over) atomic_fetch_add_explicit(&p->figures->throttled, 1, memory_order_relaxed);
-        queue_free_when_idle(d, q);
-        try_over(d, t, &full, !over);
-        return;
-    }
-    t->queue = q;
-    q->parts++;
-    q->bytes += p->item.payload.len;
-    ActionBatch batch = k->batch ? k->batch(p->item.action) : (ActionBatch){ 0 };
-    if (batch.n_max > 1)
-        into_batch(d, q, p, batch);
-    else
-        queue_ready(q, t);
-    pump(d, q);
-}
+/* ------------------------------------------------------------------------------------------------ submitting */
 
 void delivery_submit(Delivery *d, Part *p) {
     const ActionKind *k = p->plan->kind;
@@ -404,11 +225,11 @@ void delivery_submit(Delivery *d, Part *p) {
         bad.why = str_format(&t->arena, "%.*s: the result of %zu bytes is larger than the maximum of %zu",
                              PS(k->failed), p->item.payload.len, k->payload_bytes_max);
     if (bad.why.ptr) {
-        try_over(d, t, &bad, false);
+        delivery_over(d, t, &bad, false);
     } else if (k->local) {
         try_start(t);
     } else {
-        p->mail.read = read_part;
+        p->mail.read = queue_part;
         post(d, &p->mail);
     }
 }
@@ -416,34 +237,32 @@ void delivery_submit(Delivery *d, Part *p) {
 /* ------------------------------------------------------------------------------------------------ the thread */
 
 static void run_due(Delivery *d, int64_t now) {
-    while (d->heap_n && d->heap[0]->due_ms <= now) {
-        Try *t = d->heap[0];
+    for (Try *t; (t = try_heap_first(&d->heap)) && t->due_ms <= now;) {
         DestinationQueue *q = t->queue;
         if (t->state == TRY_OPEN) {
-            open_close(d, q, t);
+            queue_close_batch(d, q, t);
         } else {
-            heap_remove(d, t);
+            try_heap_remove(&d->heap, t);
             if (!q) {
                 try_start(t); /* a local kind's */
                 continue;
             }
             queue_ready(q, t);
         }
-        pump(d, q);
+        delivery_pump(d, q);
     }
 }
 
 /* Everything that waits is dropped; what runs comes to its end by itself. */
 static void drop_all(Delivery *d) {
     d->stopped = true;
-    while (d->heap_n) {
-        Try *t = d->heap[0];
+    for (Try *t; (t = try_heap_first(&d->heap));) {
         if (t->state == TRY_OPEN) {
-            open_close(d, t->queue, t);
+            queue_close_batch(d, t->queue, t);
             continue;
         }
-        heap_remove(d, t);
-        try_over(d, t, NULL, true);
+        try_heap_remove(&d->heap, t);
+        delivery_over(d, t, NULL, true);
     }
     for (bool any = true; any;) {
         any = false;
@@ -453,7 +272,7 @@ static void drop_all(Delivery *d) {
             if (!t) continue;
             q->ready = t->next;
             if (!q->ready) q->ready_tail = &q->ready;
-            try_over(d, t, NULL, true);
+            delivery_over(d, t, NULL, true);
             any = true; /* the table may have changed: from the start */
             break;
         }
@@ -461,7 +280,7 @@ static void drop_all(Delivery *d) {
 }
 
 static void wait_for_mail(Delivery *d, int64_t until_ms) {
-    int64_t left = until_ms - now_ms();
+    int64_t left = until_ms - delivery_now_ms();
     if (d->mail || d->stopping != d->stopped || left <= 0) return;
     struct timespec at;
     clock_gettime(CLOCK_MONOTONIC, &at);
@@ -479,7 +298,8 @@ static void *run(void *arg) {
     int64_t stop_ms = INT64_MAX;
     for (;;) {
         enum { IDLE_MS = 60000 };
-        int64_t until = d->heap_n ? d->heap[0]->due_ms : now_ms() + IDLE_MS;
+        const Try *first = try_heap_first(&d->heap);
+        int64_t until = first ? first->due_ms : delivery_now_ms() + IDLE_MS;
         if (stop_ms < until) until = stop_ms;
         pthread_mutex_lock(&d->lock);
         wait_for_mail(d, until);
@@ -494,10 +314,10 @@ static void *run(void *arg) {
         }
         if (stopping && !d->stopped) {
             drop_all(d);
-            stop_ms = now_ms() + STOP_WAIT_MS;
+            stop_ms = delivery_now_ms() + STOP_WAIT_MS;
         }
-        if (d->stopped && (d->running == 0 || now_ms() >= stop_ms)) break;
-        if (!d->stopped) run_due(d, now_ms());
+        if (d->stopped && (d->running == 0 || delivery_now_ms() >= stop_ms)) break;
+        if (!d->stopped) run_due(d, delivery_now_ms());
     }
     return NULL;
 }
@@ -537,7 +357,7 @@ void delivery_free(Delivery *d) {
         mail->read(d, mail);
     }
     map_free(&d->queues);
-    free(d->heap);
+    try_heap_free(&d->heap);
     pthread_cond_destroy(&d->wake);
     pthread_mutex_destroy(&d->lock);
     free(d);

@@ -3,6 +3,8 @@
  * nothing in it waits. Knows actions only by their kinds' descriptions. */
 #pragma once
 
+#include <pthread.h>
+
 #include "rules/pool.h"
 
 typedef struct Delivery Delivery;
@@ -36,6 +38,16 @@ struct Try {
     ActionResult result;
 };
 
+/* Those of one batch that failed together, so that whoever made them can tell of them together: counted by its parts.
+ */
+typedef struct PartBatch {
+    pthread_mutex_t lock;
+    size_t left;        /* parts whose maker has not said what he makes of it */
+    void *first, *last; /* the makers' */
+} PartBatch;
+PartBatch *part_batch_new(size_t n);
+void part_batch_free(PartBatch *b);
+
 /* One action for one message. Whoever makes it sets what stands before `own`, and all of it lives until `over`. */
 struct Part {
     void *owner;
@@ -49,6 +61,7 @@ struct Part {
     Mail mail;
     bool failed, dropped; /* dropped: the server goes down before it was done */
     char *why, *resource; /* of a failure; whoever made the part frees them */
+    PartBatch *batch;     /* it failed together with others; NULL: alone. Its makers free it */
 };
 
 typedef struct {

@@ -1,6 +1,7 @@
 #include "fuzz.h"
 
 #include "aws/credentials.h"
+#include "aws/discovery.h"
 #include "aws/error.h"
 #include "aws/folder.h"
 #include "rules/attributes.h"
@@ -53,16 +54,25 @@ static void paths(Str s, Arena *a) {
     }
 }
 
+static void discovered(Str s, Arena *a) {
+    Str host;
+    int64_t keep_ms;
+    if (discovery_read(s, a, &host, &keep_ms) != OK) return;
+    CHECK(host.len > 0 && str_find(host, '/') == SIZE_MAX && str_find(host, '@') == SIZE_MAX);
+    CHECK(keep_ms >= 60000 && keep_ms <= 86400000);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0) return 0;
     Arena a = { 0 };
     Str s = { data + 1, size - 1 };
     AwsCredentials c;
-    switch (data[0] % 5) {
+    switch (data[0] % 6) {
     case 0: errors(s, &a); break;
     case 1: endpoints(s, &a); break;
     case 2: attributes(s, &a); break;
     case 3: paths(s, &a); break;
+    case 5: discovered(s, &a); break;
     default:
         if (aws_credentials_read(s, S("default"), &c) == OK) CHECK(c.access_key.len && c.secret.len);
     }

@@ -212,6 +212,7 @@ SEEDS = {
         b"\0<ErrorResponse><Error><Code>Throttling</Code><Message>a &lt;b&gt;</Message></Error></ErrorResponse>",
         b"\1sqs=http://localhost:1/x, s3=https://[::1]:443",
         b'\2{"s":{"S":"x"},"n":{"N":"-1.5e-7"},"l":{"L":[{"M":{"b":{"BOOL":true}}}]},"z":{"NULL":true},"ns":{"NS":["1"]}}',
+        b'\5{"Endpoints":[{"Address":"ingest-cell1.timestream.us-east-1.amazonaws.com","CachePeriodInMinutes":1440}]}',
         b"\3a/../b//c%/./d", b"\4[default]\naws_access_key_id = A\naws_secret_access_key=B\n"],
     "timestamp": [b"2026-01-02T03:04:05.678+01:00", b"Fri, 02 Jan 2026 03:04:05 GMT", b"1767323045.678"],
 }

@@ -2,6 +2,7 @@
 from support.server import ACCOUNT, REGION
 
 TRIES = 4  # of an action by default
+FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f"
 ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:t"
 # kind: (parameters, failedAction, failedResource, what tells its requests from others)
 KINDS = {
@@ -14,6 +15,8 @@ KINDS = {
     "firehose": ({"deliveryStreamName": "d"}, "FirehoseAction", "d", "Firehose_20150804.PutRecord"),
     "openSearch": ({"endpoint": "https://search.es.amazonaws.com", "index": "i", "type": "_doc", "id": "1"},
                    "OpenSearchAction", None, "PUT /i/_doc/1"),
+    "elasticsearch": ({"endpoint": "https://search.es.amazonaws.com", "index": "i", "type": "_doc", "id": "2"},
+                      "ElasticsearchAction", None, "PUT /i/_doc/2"),
     "cloudwatchMetric": ({"metricName": "m", "metricNamespace": "n", "metricValue": "1", "metricUnit": "Count"},
                          "CloudwatchMetricAction", None, "Action=PutMetricData"),
     "cloudwatchAlarm": ({"alarmName": "a", "stateReason": "r", "stateValue": "OK"}, "CloudwatchAlarmAction", "a",
@@ -24,7 +27,13 @@ KINDS = {
                    "TimestreamAction", None, "Timestream_20181101.WriteRecords"),
     "location": ({"trackerName": "t", "deviceId": "d", "latitude": "1", "longitude": "2"}, "LocationAction", None,
                  "POST /tracking/v0/trackers/t/positions"),
+    "lambda": ({"functionArn": FUNCTION}, "LambdaAction", FUNCTION, "POST /2015-03-31/functions/"),  # called elsewhere
 }
+
+
+def action(kind, role):
+    """The action with its role; a function has a policy of its own instead."""
+    return {kind: {**KINDS[kind][0], **({} if kind == "lambda" else {"roleArn": role})}}
 
 
 def shown(request):

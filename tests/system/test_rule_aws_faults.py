@@ -7,9 +7,10 @@ import socket
 
 import pytest
 from conftest import Fleet
+from support import wire
 from support.mqtt import Mqtt, wait_until
-from support.rule_kinds import KINDS, TRIES, of_kind, shown
-from support.rule_server import aws, client, device, iot, rule_server, signed_environment  # noqa: F401
+from support.rule_kinds import KINDS, TRIES, action, of_kind, shown
+from support.rule_server import KEY, aws, client, device, iot, rule_server, signed_environment  # noqa: F401
 from support.rules import ROLE, action_figure, make_rule, republish
 from support.stand_in import StandIn
 
@@ -22,9 +23,9 @@ def server(tmp_path_factory, aws):
 
 def rules_of_all_kinds(iot, name):
     """A rule a kind, all on NAME/in, each with an error action of its own; {kind: rule}."""
-    return {kind: make_rule(iot, name, f"SELECT * FROM '{name}/in'", {kind: {**parameters, "roleArn": ROLE}},
+    return {kind: make_rule(iot, name, f"SELECT * FROM '{name}/in'", action(kind, ROLE),
                             error=republish(f"{name}/errors/{kind}"))
-            for kind, (parameters, *_) in KINDS.items()}
+            for kind in KINDS}
 
 
 def delete(iot, rules):
@@ -147,6 +148,118 @@ def test_a_service_that_says_nothing_ends_in_time_and_holds_up_nobody(server, io
     assert message.topic == f"{name}/errors/kinesis"
     assert "ms" in json.loads(message.payload)["failures"][0]["errorMessage"]
     delete(iot, rules)
+
+
+def test_every_kind_gives_up_a_service_that_never_answers(server, iot, aws, client, name):  # noqa: F811
+    aws.now = lambda request: StandIn.SLOW
+    rules = rules_of_all_kinds(iot, name)
+    client.subscribe(f"{name}/errors/#")
+    client.subscribe(f"{name}/beside")
+    beside = make_rule(iot, name, f"SELECT * FROM '{name}/in'", republish(f"{name}/beside"))
+    client.publish(f"{name}/in", b'{"v":1}')
+    assert client.message().topic == f"{name}/beside"  # what goes elsewhere does not wait
+    for kind, document in error_documents(client, name, 45).items():
+        assert "ms" in document["failures"][0]["errorMessage"], (kind, document)
+        assert action_figure(server, "failed_total", rules[kind]) == 1
+    delete(iot, {**rules, "beside": beside})
+
+
+def record(n):
+    return base64.b64encode(f'{{"n":{n}}}'.encode()).decode()
+
+
+def test_records_of_kinesis_that_come_together_go_together(server, iot, aws, client, name):  # noqa: F811
+    """Source: Kinesis API, PutRecords: some records of a call may be refused, their places in the answer say so."""
+    calls = []
+
+    def answer(request):
+        body = json.loads(request["body"])
+        mine = (request["headers"]["X-Amz-Target"], body)
+        calls.append(mine)
+        if "Records" not in body:
+            return 200, {}, b"{}"
+        first = next(c for c in calls if "Records" in c[1]) is mine
+        refused = {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "later"}
+        told = [refused if first and i % 2 else {"SequenceNumber": "1", "ShardId": "s"} for i in range(len(body["Records"]))]
+        return 200, {}, json.dumps({"FailedRecordCount": 1, "Records": told}).encode()
+
+    aws.now = answer
+    rule = make_rule(iot, name, f"SELECT n FROM '{name}/in/+'",
+                     {"kinesis": {"streamName": "s", "partitionKey": "${k}", "roleArn": ROLE}},
+                     error=republish(f"{name}/errors"))
+    client.subscribe(f"{name}/errors")
+    for n in range(60):
+        client.client.publish(f"{name}/in/{n % 3}", json.dumps({"n": n, "k": f"k{n}" if n != 7 else ""}), qos=1)
+    wait_until(lambda: action_figure(server, "succeeded_total", rule) == 59, 30)
+    failure = json.loads(client.message().payload)
+    assert json.loads(base64.b64decode(failure["base64OriginalPayload"]))["n"] == 7  # it alone, and not as a batch
+    assert "the partition key ''" in failure["failures"][0]["errorMessage"]
+    assert action_figure(server, "failed_total", rule) == 1
+    assert {target for target, _ in calls} <= {"Kinesis_20131202.PutRecords", "Kinesis_20131202.PutRecord"}
+    batches = [body["Records"] for _, body in calls if "Records" in body]
+    assert max(len(b) for b in batches) > 1
+    sent = [r["Data"] for b in batches for r in b] + [body["Data"] for _, body in calls if "Records" not in body]
+    assert set(sent) == {record(n) for n in range(60) if n != 7}
+    again = [r["Data"] for r in batches[0][1::2]]
+    assert sorted(sent) == sorted([record(n) for n in range(60) if n != 7] + again)  # what was refused once more, no other
+    delete(iot, {"": rule})
+
+
+def test_timestream_is_called_where_it_says(tmp_path_factory, aws, name):  # noqa: F811
+    """AWS's own address only tells where to call; an endpoint that is set is called itself, unless discovery is on.
+    Source: Timestream developer guide, "The endpoint discovery pattern"; the SDKs' AWS_ENABLE_ENDPOINT_DISCOVERY"""
+    cell = StandIn(lambda number, request: cell.now(request), KEY)
+    invalid = (400, {}, json.dumps({"__type": "InvalidEndpointException", "message": "moved"}).encode())
+    answers = [invalid]
+    cell.now = lambda request: answers.pop() if answers else (200, {}, b"{}")
+    address = cell.url.removeprefix("http://")
+    aws.now = lambda request: (200, {}, json.dumps(
+        {"Endpoints": [{"Address": address, "CachePeriodInMinutes": 1440}]}).encode())
+    before = len(aws.requests)
+    own = rule_server(tmp_path_factory.mktemp("own"), environment={**signed_environment(aws.url),
+                                                                   "AWS_ENABLE_ENDPOINT_DISCOVERY": "true"})
+    try:
+        api = own.client("iot")
+        rule = make_rule(api, name, f"SELECT n FROM '{name}/in'", action("timestream", ROLE))
+        with Mqtt(own, Fleet(own, api, own.data).make("d"), name) as sender:
+            sender.connect()
+            for n in range(3):
+                sender.publish(f"{name}/in", json.dumps({"n": n}))
+                wait_until(lambda: action_figure(own, "succeeded_total", rule) == n + 1)
+        targets = [r["headers"]["X-Amz-Target"] for r in aws.requests[before:]]
+        assert targets == ["Timestream_20181101.DescribeEndpoints"] * 2  # at first, and when the cell had moved
+        values = [json.loads(r["body"])["Records"][0]["MeasureValue"] for r in cell.requests]
+        assert values == ["0", "0", "1", "2"] and cell.faults == []
+        aws.now = lambda request: (200, {}, b'{"Endpoints":[]}')
+        answers.append(invalid)
+        with wire.plain_wire(own) as sender:
+            sender.connect(name)
+            sender.publish(f"{name}/in", b'{"n":3}')
+            wait_until(lambda: action_figure(own, "failed_total", rule) == 1)
+        assert "DescribeEndpoints answered no endpoint" in own.log()
+    finally:
+        own.stop()
+        cell.stop()
+
+
+def test_without_credentials_nothing_is_sent_unsigned(tmp_path_factory, name):
+    """Each kind with a stand-in for its service, which sees nothing; Lambda without any is this server's own."""
+    watch = StandIn(lambda number, request: (200, {}, b"{}"))
+    own = rule_server(tmp_path_factory.mktemp("own"), environment={"AWS_ENDPOINT_URL": watch.url})
+    try:
+        api = own.client("iot")
+        rules = rules_of_all_kinds(api, name)
+        with Mqtt(own, Fleet(own, api, own.data).make("d"), name) as client:  # noqa: F811
+            client.connect()
+            client.subscribe(f"{name}/errors/#")
+            client.publish(f"{name}/in", b'{"v":1}')
+            for kind, document in error_documents(client, name, 20).items():
+                text = document["failures"][0]["errorMessage"]
+                assert "no credentials for AWS: set AWS_ACCESS_KEY_ID" in text or kind == "lambda", (kind, text)
+        assert watch.requests == [] and rules
+    finally:
+        own.stop()
+        watch.stop()
 
 
 def test_a_connection_that_is_refused_reaches_the_error_action(tmp_path_factory, name):

@@ -182,6 +182,7 @@ RIGHTS = {
     "kinesis": ("kinesis:PutRecord", r("kinesis", "stream/s")),
     "firehose": ("firehose:PutRecord", r("firehose", "deliverystream/d")),
     "openSearch": ("es:ESHttpPut", r("es", "domain/search/i/_doc/1")),
+    "elasticsearch": ("es:ESHttpPut", r("es", "domain/search/i/_doc/2")),
     "cloudwatchMetric": ("cloudwatch:PutMetricData", "*"),
     "cloudwatchAlarm": ("cloudwatch:SetAlarmState", r("cloudwatch", "alarm:a")),
     "cloudwatchLogs": ("logs:PutLogEvents", r("logs", "log-group:g:*")),
@@ -191,7 +192,7 @@ RIGHTS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", RIGHTS)
 def test_every_kind_asks_for_its_own_right_on_its_own_resource(aws, trial, role, kind):  # noqa: F811
     action, resource = RIGHTS[kind]
     parameters = KINDS[kind][0]

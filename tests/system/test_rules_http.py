@@ -297,6 +297,35 @@ def test_a_batch_that_fails_is_told_of_with_its_payloads(own, own_iot, web, clie
     assert document["failures"][0]["affectedIds"] == [1]
 
 
+@pytest.mark.parametrize("across", [False, True])
+def test_a_batch_that_fails_is_told_of_once_with_all_its_payloads(own, own_iot, web, client, sub, name, across):  # noqa: F811
+    """Source: "HTTP action batching": one error document, ids from 1, topics in the entries where batches cross them."""
+    config = {"maxBatchOpenMs": 200, "maxBatchSize": 3, "batchAcrossTopics": across}
+    rule = make_rule(own_iot, name, f"SELECT * FROM '{name}/in/+'", http(web.url, enableBatching=True, batchConfig=config),
+                     http(web.url + "/gone"), error=republish(f"{name}/errors"))
+    confirm(own, web)
+    web.answer = lambda request: 400 if request.path != "/gone" or b"2" in request.body else 200
+    sub.subscribe((f"{name}/errors", 1))
+    topics = [f"{name}/in/{n if across else 'x'}" for n in range(3)]
+    for n in range(3):
+        client.send_publish(topics[n], json.dumps({"n": n}), qos=0)
+    document = json.loads(sub.message().payload)
+    entries = document["payloadsWithMetadata"]
+    numbers = [json.loads(base64.b64decode(e["base64OriginalPayload"]))["n"] for e in entries]
+    assert sorted(numbers) == [0, 1, 2] and [e["id"] for e in entries] == [1, 2, 3]
+    assert {e["clientId"] for e in entries} == {name} and len({e["cloudwatchTraceId"] for e in entries}) == 3
+    if across:
+        assert "topic" not in document and [e["topic"] for e in entries] == [topics[n] for n in numbers]
+    else:
+        assert document["topic"] == topics[0] and all("topic" not in e for e in entries)
+    failures = {f["failedResource"]: f for f in document["failures"]}
+    assert sorted(failures[web.url]["affectedIds"]) == [1, 2, 3]
+    assert failures[web.url + "/gone"]["affectedIds"] == [numbers.index(2) + 1]
+    assert len(document["failures"]) == 2
+    wait_until(lambda: action_figure(own, "succeeded_total", rule, "errorAction") == 1)
+    assert action_figure(own, "failed_total", rule) == 3
+
+
 # ---------------------------------------------------------------------------------------------------- kill -9
 
 def test_actions_under_way_survive_a_kill(tmp_path, name):

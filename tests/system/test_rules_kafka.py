@@ -2,6 +2,7 @@
 "Apache Kafka"."""
 import base64
 import json
+import socket
 
 import pytest
 from conftest import ACCOUNT, REGION
@@ -132,6 +133,54 @@ def test_a_broker_that_comes_back_gets_all_of_it(own, own_iot, tmp_path, destina
         assert action_figure(own, "failed_total", rule) == 0
     finally:
         broker.stop()
+
+
+def test_a_wrong_password_of_scram_reaches_the_error_action(own_iot, kafka, destination, client, sub, name):  # noqa: F811
+    _, message = fails_with(own_iot, destination, client, sub, name, {
+        "bootstrap.servers": kafka.servers("SASL_SSL"), "security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.scram.username": USER, "sasl.scram.password": "wrong", "ssl.truststore": kafka.ca_pem})
+    assert "SASL" in message or "uthentication" in message
+
+
+def test_brokers_that_refuse_hang_or_die_for_good_lose_nothing(own, own_iot, tmp_path, destination, client, sub,  # noqa: F811
+                                                              name):
+    """Every message has arrived, or is in an error document; the time of an action is 30 seconds."""
+    broker = Kafka(tmp_path).start()
+    broker.make_topic(name)
+    with socket.socket() as nobody, socket.socket() as silent:
+        nobody.bind(("127.0.0.1", 0))  # bound, but never listening
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        servers = {"refused": f"127.0.0.1:{nobody.getsockname()[1]}", "silent": f"127.0.0.1:{silent.getsockname()[1]}",
+                   "killed": broker.servers()}
+        rules = {kind: make_rule(own_iot, name, f"SELECT n FROM '{name}/{kind}'", action(destination, name, {
+            "bootstrap.servers": where, "security.protocol": "PLAINTEXT", "acks": "all"}),
+            error=republish(f"{name}/errors/{kind}")) for kind, where in servers.items()}
+        sub.subscribe((f"{name}/errors/+", 1))
+        sub.stream.settimeout(60)
+        client.publish(f"{name}/killed", b'{"n":-1}')
+        wait_until(lambda: action_figure(own, "succeeded_total", rules["killed"]) == 1, 20)
+        for kind in servers:
+            for n in range(10):
+                assert client.publish(f"{name}/{kind}", json.dumps({"n": n})) == 0
+                if kind == "killed" and n == 5:
+                    broker.stop()  # in the middle, and for good
+        told = {kind: [] for kind in servers}
+        succeeded = lambda: action_figure(own, "succeeded_total", rules["killed"])  # noqa: E731
+        while sum(map(len, told.values())) < 30 - (succeeded() - 1):
+            message = sub.message()
+            document = json.loads(message.payload)
+            [failure] = document["failures"]
+            assert (failure["failedAction"], failure["failedResource"]) == ("KafkaAction", name) and failure["errorMessage"]
+            told[message.topic.rsplit("/", 1)[1]].append(json.loads(base64.b64decode(document["base64OriginalPayload"]))["n"])
+        assert sorted(told["refused"]) == sorted(told["silent"]) == list(range(10))
+        broker.start()
+        try:
+            arrived = [json.loads(m.value())["n"] for m in broker.take(name, succeeded())]
+        finally:
+            broker.stop()
+        assert len(told["killed"]) == len(set(told["killed"])) and set(told["killed"]) | set(arrived) == set(range(-1, 10))
+        assert {6, 7, 8, 9} <= set(told["killed"])
 
 
 @pytest.mark.parametrize("properties, word", [

@@ -2,13 +2,13 @@
 
 #include "base/encode.h"
 
-static ActionOutcome outcome_of(AwsRetry retry) {
+ActionOutcome action_aws_outcome(AwsRetry retry) {
     return retry == AWS_AGAIN ? ACTION_AGAIN : retry == AWS_SLOWER ? ACTION_SLOWER : ACTION_FAILED;
 }
 
 void action_aws_failed(ActionRun *run, const AwsAnswer *a) {
     Str why = str_format(run->arena, "The error received was %.*s", PS(a->why));
-    action_done(run, (ActionResult){ .outcome = outcome_of(a->retry), .why = why });
+    action_done(run, (ActionResult){ .outcome = action_aws_outcome(a->retry), .why = why });
 }
 
 static void answered(void *ctx, const AwsAnswer *a) {
@@ -19,7 +19,7 @@ static void answered(void *ctx, const AwsAnswer *a) {
         action_aws_failed(run, a);
 }
 
-static void call(ActionRun *run, const AwsRequest *request, AwsDone *done, void *ctx) {
+void action_aws_call(ActionRun *run, const AwsRequest *request, AwsDone *done, void *ctx) {
     if (!run->env->aws) {
         action_failed(run, "calls to AWS are not set up here");
         return;
@@ -31,7 +31,7 @@ static void call(ActionRun *run, const AwsRequest *request, AwsDone *done, void 
 }
 
 void action_aws(ActionRun *run, const AwsRequest *request) {
-    call(run, request, answered, run);
+    action_aws_call(run, request, answered, run);
 }
 
 typedef struct {
@@ -59,7 +59,7 @@ void action_aws_json(ActionRun *run, const char *service, const char *operation,
     }
     Particular *p = arena_new(run->arena, Particular);
     *p = (Particular){ run, then };
-    call(run, &rq, particular, p);
+    action_aws_call(run, &rq, particular, p);
 }
 
 void action_parts_failed(ActionRun *run, const char *service, size_t refused, size_t n, Str code, Str message) {
@@ -67,7 +67,7 @@ void action_parts_failed(ActionRun *run, const char *service, size_t refused, si
                          refused, n, PS(code), message.len ? ": " : "", PS(message));
     AwsRetry retry =
         aws_error_retry(str_starts(code, S("Internal")) || str_starts(code, S("Service")) ? 500 : 400, code);
-    action_done(run, (ActionResult){ .outcome = outcome_of(retry), .why = why });
+    action_done(run, (ActionResult){ .outcome = action_aws_outcome(retry), .why = why });
 }
 
 Writer action_form(ActionRun *run, const char *service, const char *action) {

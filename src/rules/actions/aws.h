@@ -12,6 +12,9 @@ void action_aws(ActionRun *run, const AwsRequest *request);
 typedef void ActionAnswered(ActionRun *run, const AwsAnswer *answer);
 void action_aws_json(ActionRun *run, const char *service, const char *operation, yyjson_mut_doc *doc,
                      yyjson_mut_val *body, ActionAnswered *answered);
+/* The same for the run's account and what is left of its time; `done` tells of the try. */
+void action_aws_call(ActionRun *run, const AwsRequest *request, AwsDone *done, void *ctx);
+ActionOutcome action_aws_outcome(AwsRetry retry);
 /* What an answer that is not OK means for the try. */
 void action_aws_failed(ActionRun *run, const AwsAnswer *answer);
 /* Records of a batch that the service refused one by one: for good, or throttled. */

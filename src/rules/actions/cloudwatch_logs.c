@@ -58,13 +58,11 @@ static void make_stream(ActionRun *run) {
     yyjson_mut_val *o = yyjson_mut_obj(d);
     json_add_str(d, o, S("logGroupName"), a->log_group_name);
     json_add_str(d, o, S("logStreamName"), run->rule_name);
-    aws_call(run->env->aws,
-             &(AwsRequest){ .service = aws_service(S("logs")),
-                            .account = run->account,
-                            .operation = S("CreateLogStream"),
-                            .body = json_write_mut(run->arena, o),
-                            .total_ms = run->left_ms },
-             stream_made, run);
+    action_aws_call(run,
+                    &(AwsRequest){ .service = aws_service(S("logs")),
+                                   .operation = S("CreateLogStream"),
+                                   .body = json_write_mut(run->arena, o) },
+                    stream_made, run);
 }
 
 static void events_put(void *ctx, const AwsAnswer *answer) {
@@ -96,13 +94,11 @@ static void put_events(ActionRun *run) {
     json_add_str(d, o, S("logGroupName"), a->log_group_name);
     json_add_str(d, o, S("logStreamName"), run->rule_name);
     yyjson_mut_obj_add_val(d, o, "logEvents", events);
-    aws_call(run->env->aws,
-             &(AwsRequest){ .service = aws_service(S("logs")),
-                            .account = run->account,
-                            .operation = S("PutLogEvents"),
-                            .body = json_write_mut(run->arena, o),
-                            .total_ms = run->left_ms },
-             events_put, run);
+    action_aws_call(run,
+                    &(AwsRequest){ .service = aws_service(S("logs")),
+                                   .operation = S("PutLogEvents"),
+                                   .body = json_write_mut(run->arena, o) },
+                    events_put, run);
 }
 
 static void start(ActionRun *run) {

@@ -87,18 +87,12 @@ static void start(ActionRun *run) {
     json_add_str(d, one, S("SampleTime"), timestamp_iso8601(run->arena, ms));
     yyjson_mut_obj_add_val(d, o, "Updates", updates);
     Str tracker = percent_encode(run->arena, a->tracker_name, false);
-    if (!run->env->aws) {
-        action_failed(run, "calls to AWS are not set up here");
-        return;
-    }
-    aws_call(run->env->aws,
-             &(AwsRequest){ .service = aws_service(S("location")),
-                            .account = run->account,
-                            .path = str_format(run->arena, "/tracking/v0/trackers/%.*s/positions", PS(tracker)),
-                            .content_type = S("application/json"),
-                            .body = json_write_mut(run->arena, o),
-                            .total_ms = run->left_ms },
-             updated, run);
+    action_aws_call(run,
+                    &(AwsRequest){ .service = aws_service(S("location")),
+                                   .path = str_format(run->arena, "/tracking/v0/trackers/%.*s/positions", PS(tracker)),
+                                   .content_type = S("application/json"),
+                                   .body = json_write_mut(run->arena, o) },
+                    updated, run);
 }
 
 static ActionRight right(Arena *arena, const void *action) {
