@@ -334,7 +334,7 @@ static void on_timer(Timer *t, Reactor *r) {
     const Principal *p = c->principal;
     int64_t due = c->last_ms + (int64_t)c->keepalive_s * 1500;
     bool signed_ws = c->websocket && p->kind == PRINCIPAL_ACCESS_KEY;
-    if (signed_ws && clock_ms(c->broker->o.clock) - c->session->connected_ms > WEBSOCKET_TTL_MS)
+    if (signed_ws && r->now_ms - c->since_ms > WEBSOCKET_TTL_MS)
         client_leave(c, LEAVE_WEBSOCKET_TTL, MQTT_MAXIMUM_CONNECT_TIME, "a WebSocket lives 24 hours");
     else if (real_ms() > p->not_after_ms)
         client_leave(c, LEAVE_AUTH_ERROR, MQTT_NOT_AUTHORIZED, "its certificate or key has ended");

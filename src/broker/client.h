@@ -80,6 +80,7 @@ struct Client {
     uint8_t *texts;
     uint8_t session_id[UUID_RAW_BYTES];
     MqttAuth *auth;
+    int64_t since_ms;         /* of its CONNECT, the reactor's clock */
     int64_t renew_ms, end_ms; /* the reactor's clock; 0: never */
     Connecting *connecting;   /* NULL: it is not */
     uint16_t keepalive_s, receive_max;

@@ -214,7 +214,7 @@ static void got_session(Client *c, Session *s) {
     }
     const BrokerLimits *l = &shard->broker->o.limits;
     int64_t now = clock_ms(shard->broker->o.clock);
-    if (l->rates &&
+    if (l->rates && now >= s->connected_ms &&                               /* the system's clock may have gone back */
         now - s->connected_ms < 1000 / (int64_t)l->connects_per_client_s) { /* Source: AWS General Reference */
         session_away(shard, s);
         refuse(c, LEAVE_THROTTLED, MQTT_QUOTA_EXCEEDED, "more than one CONNECT a second with this client id");
@@ -231,6 +231,7 @@ static void got_session(Client *c, Session *s) {
     s->backlog = present;
     s->keepalive_s = c->keepalive_s;
     s->connected_ms = now;
+    c->since_ms = reactor_now_ms(shard->reactor);
     s->presence++;
     atomic_store(&s->online, true);
     for (Sub *sub = s->subs; sub; sub = sub->next_of_session) space_touch(s->space, tree_first_level(sub));

@@ -265,6 +265,7 @@ static void restore(Broker *b, Space *space, const SessionRecord *row, int64_t n
     atomic_store(&s->kept, true);
     restore_subs(s, row->subscriptions);
     int64_t left = s->disconnected_ms + (int64_t)s->expiry_s * 1000 - now_ms;
+    if (left > (int64_t)s->expiry_s * 1000) left = (int64_t)s->expiry_s * 1000; /* the system's clock went back */
     timer_arm(shard->reactor, &s->expiry, reactor_now_ms(shard->reactor) + (left > 0 ? left : 0));
 }
 

@@ -119,7 +119,7 @@ static void turn(Reactor *r) {
 /* ------------------------------------------------------------------------------------------------ timers */
 
 int64_t reactor_now_ms(const Reactor *r) {
-    return monotonic_ns() / 1000000 + atomic_load_explicit(&r->clock->ahead_ms, memory_order_relaxed);
+    return clock_steady_ms(r->clock);
 }
 
 void timer_disarm(Timer *t) {

@@ -8,9 +8,9 @@
 #include "identity/issuer.h"
 #include "identity/key_ring.h"
 
-/* A thread of its own that sleeps: nothing here may hold up a reactor or a worker, and all of it may be late. When
- * something is due goes by the monotonic clock, so that setting the system's time holds nothing up; what has ended by
- * the real time, as TLS and keys have it. */
+/* A thread of its own that sleeps: nothing here may hold up a reactor or a worker, and all of it may be late. What
+ * has ended is told by the real time, as TLS and keys have it. When to look goes by the monotonic clock as well, so
+ * that setting the system's time back holds nothing up, and a machine that slept catches up. */
 
 enum { PERIOD_S = 1, KEYS_S = 5, HOUR_S = 3600, DAY_S = 24 * HOUR_S, KEYS_PER_TXN = 1000 };
 
@@ -61,7 +61,7 @@ static void renew_certificates(Server *s) {
 /* Says it once when writes begin to be refused, and once when they are accepted again. */
 static void look_at_store(Upkeep *u) {
     Server *s = u->server;
-    Err e = store_writable(s->env.store);
+    Err e = store_tend(s->env.store);
     if (e == u->store) return;
     if (e == OK)
         log_line(&s->log, LOG_INFO, "event=Store status=Success reason=\"writes are accepted again\"");
@@ -84,25 +84,28 @@ static bool sleep_on(Upkeep *u) {
     return !stopping;
 }
 
+typedef struct {
+    int64_t steady_ms, real_ms;
+} Moment;
+
+/* Whether so much time has passed since `last` by either clock; then last is now. */
+static bool has_passed(Moment *last, int64_t seconds) {
+    Moment now = { monotonic_ns() / 1000000, real_ms() };
+    if (now.steady_ms - last->steady_ms < seconds * 1000 && llabs(now.real_ms - last->real_ms) < seconds * 1000)
+        return false;
+    *last = now;
+    return true;
+}
+
 static void *run(void *arg) {
     Upkeep *u = arg;
-    int64_t hour_ms = monotonic_ns() / 1000000, day_ms = hour_ms, keys_ms = hour_ms;
+    Moment hour = { monotonic_ns() / 1000000, real_ms() }, day = hour, keys = hour;
     while (sleep_on(u)) {
-        int64_t now = monotonic_ns() / 1000000;
         look_at_store(u);
         broker_time_passes(u->server->env.broker);
-        if (now - keys_ms >= KEYS_S * 1000ll) {
-            forget_keys(u->server);
-            keys_ms = now;
-        }
-        if (now - hour_ms >= HOUR_S * 1000ll) {
-            delete_keys(u->server);
-            hour_ms = now;
-        }
-        if (now - day_ms >= DAY_S * 1000ll) {
-            renew_certificates(u->server);
-            day_ms = now;
-        }
+        if (has_passed(&keys, KEYS_S)) forget_keys(u->server);
+        if (has_passed(&hour, HOUR_S)) delete_keys(u->server);
+        if (has_passed(&day, DAY_S)) renew_certificates(u->server);
     }
     return NULL;
 }

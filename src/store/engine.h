@@ -23,7 +23,7 @@ typedef struct {
     bool (*cursor_next)(void *cursor, Str *key, Str *value);
     Err (*cursor_close)(void *cursor);
 
-    Err (*writable)(void *engine); /* Errors: ERR_FULL, ERR_IO: what a write would get now */
+    Err (*tend)(void *engine, bool sync); /* as store_tend; sync: as write */
     Err (*changes)(void *engine, uint64_t from, size_t n_max, StoreChangeFn *fn, void *ctx, uint64_t *next);
     uint64_t (*position)(void *engine);
     uint64_t (*bytes)(void *engine);

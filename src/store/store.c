@@ -50,8 +50,8 @@ uint64_t store_position(Store *store) {
     return store->engine->position(store->state);
 }
 
-Err store_writable(Store *store) {
-    return store->engine->writable(store->state);
+Err store_tend(Store *store) {
+    return store->engine->tend(store->state, !store->skip_sync);
 }
 
 uint64_t store_bytes(Store *store) {

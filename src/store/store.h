@@ -68,8 +68,9 @@ typedef void StoreChangeFn(void *ctx, uint64_t position, Str key, Str value /* p
 NODISCARD Err store_changes(Store *store, uint64_t from, size_t n_max, StoreChangeFn *fn, void *ctx, uint64_t *next);
 uint64_t store_position(Store *store);
 
-/* Whether writes are accepted now; what could be mended before is tried. Errors: ERR_FULL (the disk), ERR_IO */
-NODISCARD Err store_writable(Store *store);
+/* Once a second: mends what a full disk did, notes up to where everything is on the disk, so that a log that is cut
+ * short is found out at the next opening. Errors: what a write would get now, ERR_FULL (the disk), ERR_IO */
+NODISCARD Err store_tend(Store *store);
 
 /* Bytes on disk, 0 for memory. For /metrics. */
 uint64_t store_bytes(Store *store);

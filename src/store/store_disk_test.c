@@ -152,9 +152,34 @@ static void a_log_cut_short_at_its_end_opens(void **state) {
     assert_true(find_file(b->dir, ".log", path, sizeof path));
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(truncate(path, st.st_size - 5), 0);
+    assert_true(find_file(b->dir, "NOTED", path, sizeof path));
+    assert_int_equal(unlink(path), 0);
     bench_open(b);
     assert_non_null(peek(b, S("k1998")).ptr);
     assert_null(peek(b, S("k1999")).ptr);
+}
+
+static void a_log_cut_short_of_what_was_noted_is_refused_and_can_be_salvaged(void **state) {
+    Bench *b = *state;
+    fill(b);
+    assert_int_equal(store_tend(b->store), OK);
+    put(b, S("not"), S("noted"));
+    shut(b); /* notes it too */
+    char path[512];
+    struct stat st;
+    assert_true(find_file(b->dir, ".log", path, sizeof path));
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(truncate(path, st.st_size - 5), 0);
+    refused_as_corrupt(b);
+    refused_as_corrupt(b); /* looking at it did not make it right */
+    Str why;
+    StoreOptions o = { .engine = b->engine, .dir = b->dir, .salvage = true };
+    assert_int_equal(store_open(&o, &b->arena, &b->store, &why), OK);
+    assert_non_null(peek(b, S("k1999")).ptr);
+    assert_null(peek(b, S("not")).ptr);
+    shut(b);
+    bench_open(b); /* salvaged once, it is as it is */
+    assert_non_null(peek(b, S("k1999")).ptr);
 }
 
 /* A limit on the size of files stands for a disk that is full. */
@@ -238,6 +263,7 @@ int main(void) {
         ON_DISK(what_is_committed_is_there_after_reopening),
         ON_DISK(a_second_opening_of_a_directory_says_who_holds_it),
         ON_DISK(a_damaged_log_is_refused_and_can_be_salvaged),
+        ON_DISK(a_log_cut_short_of_what_was_noted_is_refused_and_can_be_salvaged),
         ON_DISK(a_log_cut_short_at_its_end_opens),
         ON_DISK(a_write_that_the_disk_refuses_fails_and_what_was_there_stays),
         ON_DISK(a_damaged_or_lost_manifest_is_refused),

@@ -154,6 +154,7 @@ class Signer:
 
     def __init__(self, key_id, secret):
         self.key_id, self.secret, self.keys = key_id, secret, {}
+        self.ahead_s = 0  # of this machine's clock
 
     def _key(self, day, service):
         if (day, service) not in self.keys:
@@ -165,7 +166,8 @@ class Signer:
 
     def headers(self, method, path, query, body, service, host):
         """path: as it is sent (each segment encoded once); the canonical one encodes it again."""
-        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        now = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=self.ahead_s)
+        now = now.strftime("%Y%m%dT%H%M%SZ")
         scope = f"{now[:8]}/{REGION}/{service}/aws4_request"
         canonical = "\n".join([method, urllib.parse.quote(path, safe="/-_.~"), query, f"host:{host}",
                                f"x-amz-date:{now}", "", "host;x-amz-date", hashlib.sha256(body).hexdigest()])

@@ -5,9 +5,13 @@
 
     crash    kill -9 and power cuts under mixed load, RUNS times, and two planted faults
     disk     a disk that fills, and has room again
+    damage   files of the store cut short or with flipped bits
+    clock    the system's clock jumps, both ways
+    crowd    no file descriptors left; clients that never read; a thousand half-open handshakes
+    network  delay, loss, little bandwidth, silence
 
-A checker outside of the server counts what was lost, doubled or out of order. disk runs in a mount
-namespace of its own, and is skipped, with the reason, where the kernel allows none. --short is what CI runs.
+A checker outside of the server counts what was lost, doubled or out of order. disk and network run in mount and network
+namespaces of their own, and are skipped, with the reason, where the kernel allows none. --short is what CI runs.
 """
 import argparse
 import os
@@ -21,12 +25,16 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 import crash  # noqa: E402
+import crowd  # noqa: E402
+import clock  # noqa: E402
+import damage  # noqa: E402
 import disk  # noqa: E402
+import network  # noqa: E402
 from cases import Cases  # noqa: E402
 from support.server import ROOT  # noqa: E402
 
-BUILT = ("fill", "power.so")
-PARTS = {"crash": crash, "disk": disk}
+BUILT = ("fill", "power.so", "clock.so")
+PARTS = {"crash": crash, "disk": disk, "damage": damage, "clock": clock, "crowd": crowd, "network": network}
 INSIDE = {"disk": "--mount", "network": "--net"}  # unshare's options
 
 

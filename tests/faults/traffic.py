@@ -150,7 +150,9 @@ class Traffic:
         self.keepers = [asyncio.create_task(r.keep()) for r in self.readers if not r.away]
         self.stop_event.clear()
         self.tasks = [asyncio.create_task(sender.run(self.stop_event)) for sender in self.senders]
+        assert await wait_until(lambda: all(p.acked for p in self.publishers.values()), ANSWER_S), "no message got through"
         self.probes = [asyncio.create_task(self.tick()), asyncio.create_task(self.read())]
+        assert await wait_until(lambda: self.ticks_got and self.reads, ANSWER_S), "no QoS 0 or no read got through"
         return self
 
     def document(self, number):

@@ -9,11 +9,17 @@
 
 /* Asynchronous calls. Each is a record from its acknowledgement until its function has done it, or has failed three
  * times, so that a restart loses none; it may then run twice, as AWS's may. What waits for its next attempt sits in a
- * list that a thread looks at once a second, by the clock that tests move.
+ * list that a thread looks at once a second, by a clock that tests move and setting the system's time does not.
  * Source: Lambda developer guide, "Asynchronous invocation": two retries after one and two minutes, six hours at most;
  * what is throttled is not an attempt */
 
-enum { ATTEMPTS_MAX = 3, FIRST_DELAY_MS = 60000, THROTTLED_DELAY_MS = 1000, AGE_MS_MAX = 6 * 3600 * 1000 };
+enum {
+    ATTEMPTS_MAX = 3,
+    FIRST_DELAY_MS = 60000,
+    DELAY_MS_MAX = FIRST_DELAY_MS * (ATTEMPTS_MAX - 1),
+    THROTTLED_DELAY_MS = 1000,
+    AGE_MS_MAX = 6 * 3600 * 1000,
+};
 
 struct EventRun {
     Job job; /* first */
@@ -22,7 +28,7 @@ struct EventRun {
     Arena arena, scratch;
     Tenant tenant;
     LambdaEventRecord event;
-    int64_t due_ms;
+    int64_t due_ms; /* steady */
     RunnerCall *run;
     Str code_sha256;
 };
@@ -47,7 +53,8 @@ static void submit(EventRun *r, Err (*run)(Job *, Txn *), void (*done)(Job *, Er
 
 static void delay(EventRun *r, int64_t ms) {
     Lambda *l = r->lambda;
-    r->due_ms = clock_ms(l->o.env->clock) + ms;
+    if (ms > DELAY_MS_MAX) ms = DELAY_MS_MAX; /* the system's clock went back */
+    r->due_ms = clock_steady_ms(l->o.env->clock) + ms;
     pthread_mutex_lock(&l->lock);
     bool stopping = l->stopping;
     if (!stopping) {
@@ -182,7 +189,7 @@ static void *watch(void *arg) {
     Lambda *l = arg;
     pthread_mutex_lock(&l->lock);
     while (!l->stopping) {
-        EventRun *r = take_due(l, clock_ms(l->o.env->clock));
+        EventRun *r = take_due(l, clock_steady_ms(l->o.env->clock));
         if (r) {
             pthread_mutex_unlock(&l->lock);
             submit(r, load_run, load_done);
@@ -191,7 +198,7 @@ static void *watch(void *arg) {
             pthread_cond_wait(&l->wake, &l->lock);
         } else {
             struct timespec until;
-            clock_gettime(CLOCK_REALTIME, &until);
+            clock_gettime(CLOCK_MONOTONIC, &until);
             until.tv_sec++;
             pthread_cond_timedwait(&l->wake, &l->lock, &until);
         }
@@ -202,7 +209,11 @@ static void *watch(void *arg) {
 
 void lambda_events_open(Lambda *l) {
     pthread_mutex_init(&l->lock, NULL);
-    pthread_cond_init(&l->wake, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&l->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     pthread_create(&l->thread, NULL, watch, l);
 }
 

@@ -216,8 +216,8 @@ static uint64_t memory_bytes(void *engine) {
     return 0;
 }
 
-static Err memory_writable(void *engine) {
-    (void)engine;
+static Err memory_tend(void *engine, bool sync) {
+    (void)engine, (void)sync;
     return OK;
 }
 
@@ -231,7 +231,7 @@ const Engine memory_engine = {
     .cursor_open = cursor_open,
     .cursor_next = cursor_next,
     .cursor_close = cursor_close,
-    .writable = memory_writable,
+    .tend = memory_tend,
     .changes = memory_changes,
     .position = memory_position,
     .bytes = memory_bytes,

@@ -135,10 +135,6 @@ static Err cursor_close(void *cursor) {
     return rocks_err(error);
 }
 
-static Err writable(void *engine) {
-    return rocks_writable(engine);
-}
-
 const Engine rocksdb_engine = {
     .open = rocks_open,
     .close = rocks_close,
@@ -149,7 +145,7 @@ const Engine rocksdb_engine = {
     .cursor_open = cursor_open,
     .cursor_next = cursor_next,
     .cursor_close = cursor_close,
-    .writable = writable,
+    .tend = rocks_tend,
     .changes = rocks_changes,
     .position = rocks_position,
     .bytes = rocks_bytes,

@@ -167,8 +167,15 @@ Err rocks_db_open(Rocks *r, char **error) {
         r->db = NULL;
         return ERR_IO;
     }
+    uint64_t position = rocksdb_get_latest_sequence_number(r->db);
+    if (position < rocks_noted_position(r->dir) && !r->salvage) {
+        rocksdb_close(r->db);
+        r->db = NULL;
+        return ERR_CORRUPT;
+    }
     remove_empty_logs(r->dir);
-    rocks_manifest_note(r->dir);
+    rocks_note(r->dir, position);
+    atomic_store(&r->noted, position);
     return OK;
 }
 
@@ -185,13 +192,22 @@ Err rocks_open(const StoreOptions *o, Arena *arena, void **out, Str *why) {
     r->write = rocksdb_writeoptions_create();
     r->write_synced = rocksdb_writeoptions_create();
     rocksdb_writeoptions_set_sync(r->write_synced, 1);
+    r->salvage = o->salvage;
     r->dir = mem_new(strlen(o->dir) + 1);
     memcpy(r->dir, o->dir, strlen(o->dir));
     pthread_rwlock_init(&r->gate, NULL);
     char *error = NULL;
-    if (rocks_db_open(r, &error) != OK) {
+    e = rocks_db_open(r, &error);
+    if (e != OK) {
         rocks_close(r);
-        return explain(arena, o->dir, found.current, error, why);
+        if (error) return explain(arena, o->dir, found.current, error, why);
+        *why =
+            str_format(arena,
+                       "the data in %s is damaged (its log is shorter than it was: changes that were acknowledged are "
+                       "missing). Restore the directory from a backup; opening it with salvage goes on with what is "
+                       "left",
+                       o->dir);
+        return e;
     }
     *out = r;
     return OK;
@@ -200,8 +216,13 @@ Err rocks_open(const StoreOptions *o, Arena *arena, void **out, Str *why) {
 void rocks_close(void *engine) {
     Rocks *r = engine;
     if (r->db) {
+        char *error = NULL;
+        uint64_t position = rocksdb_get_latest_sequence_number(r->db);
+        bool failed = atomic_load(&r->failed);
+        if (!failed) rocksdb_flush_wal(r->db, 1, &error);
         rocksdb_close(r->db);
-        rocks_manifest_note(r->dir);
+        rocks_note(r->dir, failed || error ? atomic_load(&r->noted) : position);
+        if (error) rocksdb_free(error);
     }
     rocksdb_readoptions_destroy(r->read);
     rocksdb_readoptions_destroy(r->read_cached);

@@ -66,12 +66,33 @@ static Err reopen(Rocks *r) {
     if (!shut_gate(r)) return ERR_IO;
     if (atomic_load(&r->failed)) { /* else another thread did it meanwhile */
         if (r->db) rocksdb_close(r->db);
+        r->db = NULL;
         if (rocks_db_open(r, &error) == OK) atomic_store(&r->failed, false);
         if (error) rocksdb_free(error);
     }
     bool failed = atomic_load(&r->failed);
     pthread_rwlock_unlock(&r->gate);
     return failed ? ERR_IO : OK;
+}
+
+/* What was written until now is on the disk after a sync of the log. */
+Err rocks_tend(void *engine, bool sync) {
+    Rocks *r = engine;
+    Err e = rocks_writable(r);
+    if (e != OK || !sync) return e;
+    if (!rocks_enter(r)) return ERR_IO;
+    char *error = NULL;
+    uint64_t position = rocksdb_get_latest_sequence_number(r->db);
+    if (position > atomic_load(&r->noted)) {
+        rocksdb_flush_wal(r->db, 1, &error);
+        e = rocks_err(error);
+        if (e == OK) {
+            rocks_note(r->dir, position);
+            atomic_store(&r->noted, position);
+        }
+    }
+    rocks_leave(r);
+    return e;
 }
 
 Err rocks_writable(Rocks *r) {
