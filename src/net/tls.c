@@ -245,6 +245,7 @@ static Err configure(SSL_CTX *ctx, const TlsOptions *o, Arena *arena, Str *why) 
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER);
     SSL_CTX_set_session_id_context(ctx, (const uint8_t *)"starling", 8);
     SSL_CTX_set_num_tickets(ctx, 1);
+    if (o->sessions_max) SSL_CTX_sess_set_cache_size(ctx, (long)o->sessions_max); /* the oldest goes */
     SSL_CTX_set_timeout(ctx, 24 * 3600);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_cert_verify_callback(ctx, accept_any, NULL);

@@ -11,7 +11,8 @@ typedef struct {
     const char *ciphersuites;              /* TLS 1.3; NULL: AWS's list */
     const struct TlsPair *pairs;           /* one for each kind of key */
     size_t n;
-    bool require_name; /* who sends no server name, or one that is not known, is refused with an alert */
+    size_t sessions_max; /* kept to be resumed; each costs about 16 kB, of which the client's certificate is most */
+    bool require_name;   /* who sends no server name, or one that is not known, is refused with an alert */
     bool (*knows_name)(void *ctx, Str name); /* on any thread */
     void *ctx;
 } TlsOptions;

@@ -18,7 +18,7 @@ typedef struct {
     int64_t rules_max, rule_evaluations_per_s;
     bool rules_plain_http;
     const char *rules_ca;
-    int64_t body_bytes_max, store_files_max, http_idle_s;
+    int64_t body_bytes_max, store_files_max, http_idle_s, tls_sessions_max;
     BrokerLimits limits;
 } Settings;
 

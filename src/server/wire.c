@@ -114,6 +114,7 @@ static Err offer_certificates(Server *s, bool reload, Arena *arena, Str *why) {
                       .max_version = o->tls_max,
                       .ciphers = o->tls_ciphers,
                       .ciphersuites = o->tls_ciphersuites,
+                      .sessions_max = (size_t)o->tls_sessions_max,
                       .pairs = pairs,
                       .n = n,
                       .require_name = o->require_sni,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a machine, a network and its clients may do to a server, and whether it keeps its promises meanwhile.
 
-    tests/faults/run.py [--runs 20] [--seed N] [--short] [--only PART...] [--junit FILE]
+    tests/faults/run.py [--runs 20] [--seed N] [--short] [--jobs N] [--only PART...] [--junit FILE]
 
     crash    kill -9 and power cuts under mixed load, RUNS times, and two planted faults
     disk     a disk that fills, and has room again
@@ -14,6 +14,7 @@ A checker outside of the server counts what was lost, doubled or out of order. d
 namespaces of their own, and are skipped, with the reason, where the kernel allows none. --short is what CI runs.
 """
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import random
@@ -48,16 +49,20 @@ def unshare(part):
     return command, "" if tried.returncode == 0 else f"the kernel gives no namespace: {tried.stderr.strip()}"
 
 
-def run_inside(cases, part, arguments):
-    """Runs this program again, for this part, and takes over its cases."""
-    command, why = unshare(part)
+def run_part(part, arguments):
+    """Runs this program again, for this part; returns its cases."""
+    cases, began = Cases(), time.monotonic()
+    command, why = unshare(part) if part in INSIDE else ([], "")
     if why:
         cases.skip(part, why)
-        return
+        return cases
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
-        subprocess.run([*command, sys.executable, __file__, "--inside", file.name, "--only", part, *arguments], check=False)
+        ran = subprocess.run([*command, sys.executable, __file__, "--inside", file.name, "--only", part, *arguments],
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if not cases.take(file.name):
             cases.add(part, "it ended without a report")
+    cases.say(f"-- {part}\n{ran.stdout}-- {part}: {time.monotonic() - began:.0f} s")
+    return cases
 
 
 def main():
@@ -68,6 +73,7 @@ def main():
     parser.add_argument("--sessions", type=int, default=10_000)
     parser.add_argument("--no-planted", action="store_true", help="crash without the planted faults")
     parser.add_argument("--short", action="store_true")
+    parser.add_argument("--jobs", type=int, default=1, help="parts at once")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--junit", type=pathlib.Path)
     parser.add_argument("--inside", type=pathlib.Path, help=argparse.SUPPRESS)
@@ -77,19 +83,17 @@ def main():
                        stdout=subprocess.DEVNULL)
         print(f"seed {options.seed}", flush=True)
     cases = Cases()
-    for part in options.only:
-        began = time.monotonic()
-        cases.say(f"-- {part}")
-        if part in INSIDE and not options.inside:
-            run_inside(cases, part, ["--seed", str(options.seed), *(["--short"] if options.short else [])])
-        else:
-            with tempfile.TemporaryDirectory(prefix="starling-faults-") as name:
-                PARTS[part].run(cases, pathlib.Path(name), options)
-        if not options.inside:
-            cases.say(f"-- {part}: {time.monotonic() - began:.0f} s")
     if options.inside:
+        with tempfile.TemporaryDirectory(prefix="starling-faults-") as name:
+            PARTS[options.only[0]].run(cases, pathlib.Path(name), options)
         cases.give(options.inside)
         return 0
+    arguments = [f"--{name}={getattr(options, name)}" for name in ("runs", "seed", "things", "sessions")]
+    arguments += [f"--{name}".replace("_", "-") for name in ("no_planted", "short") if getattr(options, name)]
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        for done in pool.map(lambda part: run_part(part, arguments), options.only):
+            cases.all += done.all
+            cases.skipped += done.skipped
     if options.junit:
         cases.report(options.junit)
     cases.tell()

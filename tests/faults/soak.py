@@ -89,7 +89,8 @@ class Stream:
 
 class Soak:
     def __init__(self, folder):
-        self.server = Server(folder / "data", ("--plain-port", "0", "--test"))
+        # The cache of TLS sessions is full before memory is looked at.
+        self.server = Server(folder / "data", ("--plain-port", "0", "--test", "--tls-sessions-max", "1000"))
         self.streams = [Stream() for _ in range(PUBLISHERS)]
         self.ruled, self.floor = Stream(), Stream()
         self.paces = {name: [] for name in ("publish", "rule", "shadow", "api", "connect")}

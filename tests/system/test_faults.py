@@ -166,6 +166,24 @@ def test_half_open_handshakes_are_closed_in_time_and_hold_nobody_up(start, name)
         one.close()
 
 
+def test_of_many_tls_sessions_the_newest_are_kept(start):
+    """What is kept to be resumed takes memory, and anyone may make sessions."""
+    server = start("--tls-sessions-max", "3")
+    context = wire.tls_context(server, high=wire.ssl.TLSVersion.TLSv1_2)
+    sessions = []
+    for _ in range(6):
+        with wire.tls_stream(server, port=server.https_port, context=context) as stream:
+            assert not stream.session_reused
+            sessions.append(stream.session)
+
+    def resumed(session):
+        with wire.tls_stream(server, port=server.https_port, context=context, session=session) as stream:
+            return stream.session_reused
+
+    again = [resumed(session) for session in sessions]
+    assert again[-1] and not any(again[:3])
+
+
 def test_a_client_that_never_reads_costs_bounded_memory_and_holds_nobody_up(start, name, monkeypatch):
     # What a sanitizer keeps of freed memory is not the server's.
     monkeypatch.setenv("ASAN_OPTIONS", os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=4")
