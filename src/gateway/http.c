@@ -3,7 +3,10 @@
 #include <time.h>
 
 #include "api/error.h"
+#include "base/clock.h"
 #include "gateway/internal.h"
+#include "identity/key_ring.h"
+#include "services/lambda/code.h"
 
 /* One request at a time: its memory is the parser's until the answer is written, then the next is taken from what
  * has already come (pipelining). Who sends requests and does not read the answers waits: they would pile up here. */
@@ -152,6 +155,24 @@ static void handle(Link *l, const HttpRequest *rq) {
         http_call_start(l, rq);
 }
 
+/* Packages of functions come in one piece, as base64. Only who names a key that stands may have the server hold so
+ * much: whether the signature is the key's can be told only when all of the body is here. */
+static size_t larger_body(void *ctx, const HttpRequest *head) {
+    const Link *l = ctx;
+    Str begin = S("AWS4-HMAC-SHA256 Credential=");
+    Str given = http_header(head->headers, head->headers_n, S("Authorization"));
+    if (!str_starts(head->path, S("/2015-03-31/functions")) || !str_starts(given, begin)) return 1;
+    given = str_from(given, begin.len);
+    return keyring_alive(l->gateway->o.env->keys, str_cut(&given, '/'), real_ms()) ? LAMBDA_BODY_BYTES_MAX : 1;
+}
+
+static HttpLimits limits_of(Link *l) {
+    HttpLimits limits = HTTP_LIMITS(l->gateway->o.body_bytes_max);
+    limits.larger = larger_body;
+    limits.ctx = l;
+    return limits;
+}
+
 size_t http_input(Conn *c, uint8_t *bytes, size_t len) {
     Link *l = c->owner;
     size_t at = 0;
@@ -160,7 +181,7 @@ size_t http_input(Conn *c, uint8_t *bytes, size_t len) {
         link_identify(l, identified);
         if (c->paused || c->closed) return 0; /* else the answer was at hand, and nothing would come to call us again */
     }
-    if (!l->parser) l->parser = http_parser_new(HTTP_LIMITS(l->gateway->o.body_bytes_max));
+    if (!l->parser) l->parser = http_parser_new(limits_of(l));
     while (at < len && !c->closed && !c->paused && c->handler == &HTTP_HANDLER) {
         HttpRequest rq;
         size_t used = 0;

@@ -18,11 +18,14 @@ typedef struct {
     bool expect_continue;
 } HttpRequest;
 
-/* Source: header size and count as common servers have them; the body's limit is its listener's. */
+/* Source: header size and count as common servers have them; the body's limit is its listener's, or for some requests
+ * more: what `larger` says of one whose head is whole and whose body is longer (NULL: nothing). */
 typedef struct {
     size_t target_bytes_max, header_bytes_max, headers_max, body_bytes_max;
+    size_t (*larger)(void *ctx, const HttpRequest *head);
+    void *ctx;
 } HttpLimits;
-#define HTTP_LIMITS(body_max) ((HttpLimits){ 8 << 10, 16 << 10, 100, (body_max) })
+#define HTTP_LIMITS(body_max) ((HttpLimits){ 8 << 10, 16 << 10, 100, (body_max), NULL, NULL })
 
 typedef struct HttpParser HttpParser;
 

@@ -22,6 +22,7 @@ struct HttpParser {
     Writer text; /* method, target, names and values */
     Writer body;
     size_t method_bytes, target_bytes, fields_n;
+    size_t larger_bytes_max; /* 0: not asked for yet */
     Field *fields;
     bool in_name, begun, in_body, done, wants_continue;
     HttpRequest request;
@@ -129,6 +130,12 @@ static size_t count_of(const HttpRequest *rq, Str name) {
     return n;
 }
 
+static bool too_long(HttpParser *p, uint64_t bytes) {
+    if (bytes <= p->limits.body_bytes_max) return false;
+    if (!p->larger_bytes_max && p->limits.larger) p->larger_bytes_max = p->limits.larger(p->limits.ctx, &p->request);
+    return bytes > p->larger_bytes_max;
+}
+
 static int check_head(HttpParser *p) {
     const HttpRequest *rq = &p->request;
     size_t hosts = count_of(rq, S("host")), codings = count_of(rq, S("transfer-encoding"));
@@ -145,7 +152,7 @@ static int check_head(HttpParser *p) {
     Str expect = http_header(rq->headers, rq->headers_n, S("expect"));
     if (expect.ptr && !str_eq_nocase(expect, S("100-continue")))
         return refuse(p, 417, "No expectation but 100-continue is understood.");
-    if (p->ll.content_length > p->limits.body_bytes_max) return refuse(p, 413, "The request's body is too large.");
+    if (too_long(p, p->ll.content_length)) return refuse(p, 413, "The request's body is too large.");
     return 0;
 }
 
@@ -171,7 +178,7 @@ static int on_headers_complete(llhttp_t *ll) {
 static int on_body(llhttp_t *ll, const char *at, size_t n) {
     HttpParser *p = ll->data;
     p->wants_continue = false;
-    if (p->body.len + n > p->limits.body_bytes_max) return refuse(p, 413, "The request's body is too large.");
+    if (too_long(p, p->body.len + n)) return refuse(p, 413, "The request's body is too large.");
     writer_bytes(&p->body, (Str){ (const uint8_t *)at, n });
     return 0;
 }

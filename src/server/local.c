@@ -4,6 +4,7 @@
 #include "identity/directory.h"
 #include "server/reset.h"
 #include "server/rules.h"
+#include "services/lambda/download.h"
 
 /* What the server says of itself without the API. */
 
@@ -97,11 +98,26 @@ static void reset(void *ctx, const ApiRequest *rq, Arena *arena, ApiResponse *rs
                str_format(arena, "{\"message\":\"the store could not be emptied: %s\"}", err_name(e)));
 }
 
+/* A function's package, by the URL that GetFunction gave. */
+static void package(void *ctx, const ApiRequest *rq, Arena *arena, ApiResponse *rs) {
+    Server *s = ctx;
+    Str zip;
+    Err e = download_read(s->lambda, rq->path, arena, &zip);
+    if (e == OK)
+        answer(rs, 200, "application/octet-stream", zip);
+    else if (e == ERR_NOT_FOUND)
+        answer(rs, 404, "application/json", S("{\"message\":\"the package is not there any more\"}"));
+    else
+        answer(rs, 403, "application/json",
+               S("{\"message\":\"this URL is not, or no longer, good: ask GetFunction\"}"));
+}
+
 const LocalRoute LOCAL_ROUTES[] = {
     { STR_INIT("GET"), STR_INIT("/health"), .handle = health },
     { STR_INIT("GET"), STR_INIT("/metrics"), .loopback_only = true, .handle = metrics },
     { STR_INIT("GET"), STR_INIT("/confirmdestination/"), .waits = true, .prefix = true, .handle = rules_confirm },
+    { STR_INIT("GET"), STR_INIT(LAMBDA_DOWNLOAD_PATH), .waits = true, .prefix = true, .handle = package },
     { STR_INIT("POST"), STR_INIT("/_starling/clock"), .loopback_only = true, .handle = move_clock },
     { STR_INIT("POST"), STR_INIT("/_starling/reset"), .loopback_only = true, .waits = true, .handle = reset },
 };
-const size_t LOCAL_ROUTES_N = 5, LOCAL_TEST_ROUTES_N = 2;
+const size_t LOCAL_ROUTES_N = 6, LOCAL_TEST_ROUTES_N = 2;

@@ -5,6 +5,7 @@
 
 /* Source: Lambda quotas: 50 MB zipped and uploaded directly, 250 MB unzipped */
 #define LAMBDA_ZIP_BYTES_MAX ((size_t)50 << 20)
+#define LAMBDA_BODY_BYTES_MAX ((size_t)70 << 20) /* such a zip in base64, with what is said beside it */
 #define LAMBDA_UNZIPPED_BYTES_MAX ((int64_t)250 << 20)
 enum { LAMBDA_ZIP_ENTRIES_MAX = 50000 };
 

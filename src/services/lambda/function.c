@@ -4,6 +4,7 @@
 
 #include "api/page.h"
 #include "services/lambda/alias.h"
+#include "services/lambda/download.h"
 
 #define PAGE ((PageSize){ 50, 50 }) /* Source: ListFunctions: 50 at most, whatever is asked */
 
@@ -73,6 +74,7 @@ Err lambda_get_function(Call *c, const LambdaGetFunctionIn *in, LambdaGetFunctio
     out->configuration = lambda_configuration(c, &f, name.qualifier);
     out->code = arena_new(c->arena, LambdaFunctionCodeLocation);
     out->code->repository_type = S("S3");
+    if (c->env->lambda) out->code->location = download_url(c, &f);
     if (latest.tags.n) out->tags = (StrMap){ latest.tags.items, latest.tags.n, true };
     if (latest.reserved_and_one) {
         out->concurrency = arena_new(c->arena, LambdaConcurrency);

@@ -228,6 +228,8 @@ Lambda *lambda_open(const LambdaOptions *options) {
     Lambda *l = mem_new(sizeof *l);
     l->functions.call = call_named;
     l->o = *options;
+    Rng rng = { 0 };
+    rng_fill(&rng, l->secret, sizeof l->secret);
     lambda_code_delete(l->o.dir); /* a cache: packages are in the store */
     l->runner = runner_start(&(RunnerOptions){ .dir = l->o.dir,
                                                .python = l->o.python,

@@ -10,6 +10,7 @@ struct Lambda {
     Functions functions; /* first */
     LambdaOptions o;
     Runner *runner;
+    uint8_t secret[32]; /* of the URLs of packages */
     /* asynchronous calls that wait for their next attempt */
     pthread_t thread;
     pthread_mutex_t lock;

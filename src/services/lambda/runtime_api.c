@@ -214,7 +214,10 @@ static void on_connection(uv_stream_t *server, int status) {
     if (status || i->state == INSTANCE_ENDED) return;
     ApiConn *c = mem_new(sizeof *c);
     c->instance = i;
-    c->parser = http_parser_new((HttpLimits){ 8 << 10, ERROR_CAUSE_BYTES_MAX + (64 << 10), 100, PAYLOAD_BYTES_MAX });
+    c->parser = http_parser_new((HttpLimits){ .target_bytes_max = 8 << 10,
+                                              .header_bytes_max = ERROR_CAUSE_BYTES_MAX + (64 << 10),
+                                              .headers_max = 100,
+                                              .body_bytes_max = PAYLOAD_BYTES_MAX });
     uv_tcp_init(&i->runner->loop, &c->tcp);
     c->tcp.data = c;
     i->handles++;
