@@ -5,8 +5,9 @@ in pages to the end; beside moto_server, which is given fewer. Writes its table 
    bench/things.py [--things 100000] [--peer-things 2000] [--rounds 3] [--print]
 
 Creates are signed before and sent by bench/load/http.c over TLS; moto, which closes a connection after each answer, gets
-its own from 8 threads of this program, without TLS. The server's CPU
-a create in the first half and in the second says what grows with the number of things."""
+its own from 8 threads of this program, without TLS. The server's CPU a create in the first half and in the second says what
+grows with the number of things. What it is with few things is measured in turn with the tenths of the many, each time on
+a fresh server: so both see the same of whatever else the machine does."""
 import argparse
 import concurrent.futures
 import datetime
@@ -141,8 +142,9 @@ def list_all(system, n):
     return got, by_attribute
 
 
-def measure(kind, n):
-    """One fresh server with n things: figures of the creates (all, and by parts) and of the lists."""
+def measure(kind, n, between=lambda: None):
+    """One fresh server with n things: figures of the creates (all, and by parts) and of the lists. `between` is called
+    after each part."""
     system = fresh(kind)
     try:
         part = (n - FIRST) // PARTS
@@ -151,6 +153,7 @@ def measure(kind, n):
         for size in sizes:
             parts.append((create if isinstance(system, Starling) else create_on_peer)(system, first, size))
             first += size
+            between()
         seconds = sum(part["seconds"] for part in parts)
         listed, by_attribute = list_all(system, n)
         windows = [part["server_cpu_ms"] * 1e3 for part in parts[1:]]
@@ -182,14 +185,17 @@ def row(title, n, rounds):
 def table(arguments, many, few, peer):
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     early, late = median(many, "early_us"), median(many, "late_us")
+    ratio = statistics.median(m["cpu_us"] / m["few_us"] for m in many)
     load = os.getloadavg()[0]
     return "\n".join([
         f"`bench/things.py --rounds {arguments.rounds} --peer-things {arguments.peer_things}`, commit {commit}, {datetime.date.today()}; {os.cpu_count()} cores "
         f"(load average {load:.1f}), {Moto(pathlib.Path('/tmp')).version()}; medians of {arguments.rounds} rounds", "",
         "| | things | creates a second | p99, ms | CPU a create, µs | listed a second | p99 of a page, ms | CPU a thing "
         "listed, µs | p99 of a page by attribute, ms |", "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-        row("Starling", arguments.things, many), row("Starling", FIRST, few), row("moto_server", arguments.peer_things, peer),
-        "", f"CPU of one create in the first half of {arguments.things:,} (behind the first {FIRST:,}): {early:.0f} µs; in the "
+        row("Starling", arguments.things, many), row("Starling", FIRST, few),
+        *([row("moto_server", arguments.peer_things, peer)] if peer else []),
+        "", f"CPU of one create with {arguments.things:,} things to that with {FIRST:,}: × {ratio:.2f} (target: ≤ 1.1).", "",
+        f"CPU of one create in the first half of {arguments.things:,} (behind the first {FIRST:,}): {early:.0f} µs; in the "
         f"second half: {late:.0f} µs, × {late / early:.2f}; in the dearest tenth, into which the store's compaction falls: "
         f"{median(many, 'most_us'):.0f} µs."])
 
@@ -197,16 +203,19 @@ def table(arguments, many, few, peer):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--things", type=int, default=100_000)
-    parser.add_argument("--peer-things", type=int, default=2_000)
+    parser.add_argument("--peer-things", type=int, default=2_000, help="0: without moto")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--print", action="store_true", help="prints the table and writes nothing")
     arguments = parser.parse_args()
     many, few, peer = [], [], []
     for n in range(arguments.rounds):
         print(f"round {n + 1} of {arguments.rounds}", flush=True)
-        many.append(measure(Starling, arguments.things))
-        few.append(measure(Starling, FIRST))
-        peer.append(measure(Moto, arguments.peer_things))
+        beside = []
+        many.append(measure(Starling, arguments.things, lambda: beside.append(measure(Starling, FIRST))))
+        many[-1]["few_us"] = statistics.mean(small["cpu_us"] for small in beside)
+        few += beside
+        if arguments.peer_things:
+            peer.append(measure(Moto, arguments.peer_things))
     text = table(arguments, many, few, peer)
     print(text)
     if arguments.print:
