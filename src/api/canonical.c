@@ -85,10 +85,10 @@ static bool is_space(uint8_t c) {
 static void write_folded(Writer *w, Str value) {
     value = str_trim(value);
     for (size_t i = 0; i < value.len; i++) {
-        if (!is_space(value.ptr[i]))
-            writer_u8(w, value.ptr[i]);
-        else if (i && !is_space(value.ptr[i - 1]))
-            writer_u8(w, ' ');
+        size_t from = i;
+        while (i < value.len && !is_space(value.ptr[i])) i++;
+        writer_bytes(w, str_sub(value, from, i));
+        if (i < value.len && i > from) writer_u8(w, ' ');
     }
 }
 
@@ -115,7 +115,8 @@ static void write_header(Writer *w, const ApiRequest *rq, Str name, CanonicalFor
 
 Str canonical_request(Arena *arena, const ApiRequest *rq, Str signed_headers, Str payload_hash, bool encode_path,
                       CanonicalForm form) {
-    Writer w = writer_in(arena);
+    enum { USUAL_BYTES = 512 };
+    Writer w = writer_sized(arena, USUAL_BYTES);
     writer_bytes(&w, rq->method);
     writer_u8(&w, '\n');
     Str path = rq->path.len == 0 ? S("/") : rq->path;

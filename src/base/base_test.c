@@ -230,6 +230,32 @@ static void a_log_that_nobody_reads_holds_nobody_up(void **state) {
     free(text);
 }
 
+static void ids_of_a_pool_are_uuids_and_never_the_same(void **state) {
+    (void)state;
+    enum { N = 200 }; /* several blocks */
+    RngPool pool = { 0 };
+    Arena arena = { 0 };
+    Map seen = { 0 };
+    for (int i = 0; i < N; i++) {
+        Str id = rng_pool_uuid(&pool, &arena);
+        assert_int_equal(id.len, 36);
+        assert_true(id.ptr[14] == '4' && id.ptr[8] == '-' && strchr("89ab", id.ptr[19]));
+        assert_null(map_put(&seen, id, &pool));
+    }
+    map_free(&seen);
+    arena_free(&arena);
+}
+
+static void a_writer_of_a_size_grows_beyond_it(void **state) {
+    (void)state;
+    Arena arena = { 0 };
+    Writer w = writer_sized(&arena, 4);
+    for (int i = 0; i < 100; i++) writer_bytes(&w, S("abc"));
+    assert_int_equal(w.len, 300);
+    for (int i = 0; i < 100; i++) assert_memory_equal(w.ptr + 3 * i, "abc", 3);
+    arena_free(&arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_read_whole_or_refused),
@@ -240,6 +266,8 @@ int main(void) {
         cmocka_unit_test(a_writer_gives_back_what_a_reader_reads),
         cmocka_unit_test(texts_are_formatted_as_the_c_library_does),
         cmocka_unit_test(an_arena_gives_aligned_zeroed_memory_that_does_not_overlap),
+        cmocka_unit_test(ids_of_a_pool_are_uuids_and_never_the_same),
+        cmocka_unit_test(a_writer_of_a_size_grows_beyond_it),
         cmocka_unit_test(a_log_that_nobody_reads_holds_nobody_up),
         cmocka_unit_test(json_says_what_is_wrong_and_keeps_numbers_raw),
     };

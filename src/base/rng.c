@@ -57,3 +57,15 @@ Str rng_uuid(Rng *r, Arena *arena) {
     rng_fill(r, raw, sizeof raw);
     return uuid_text(raw, arena);
 }
+
+Str rng_pool_uuid(RngPool *pool, Arena *arena) {
+    if (pool->left < UUID_RAW_BYTES) {
+        rng_fill(&(Rng){ 0 }, pool->bytes, sizeof pool->bytes);
+        pool->left = sizeof pool->bytes;
+    }
+    pool->left -= UUID_RAW_BYTES;
+    uint8_t *raw = pool->bytes + pool->left;
+    Str id = uuid_text(raw, arena);
+    memset(raw, 0, UUID_RAW_BYTES);
+    return id;
+}

@@ -6,18 +6,13 @@
 
 enum { FIRST_BYTES = 64, FORMAT_BYTES = 512 };
 
-uint8_t *writer_extend(Writer *w, size_t n) {
-    if (w->cap - w->len < n) {
-        size_t cap = w->cap ? w->cap * 2 : FIRST_BYTES;
-        while (cap - w->len < n) cap *= 2;
-        uint8_t *p = arena_bytes(w->arena, cap);
-        if (w->len) memcpy(p, w->ptr, w->len);
-        w->ptr = p;
-        w->cap = cap;
-    }
-    uint8_t *p = w->ptr + w->len;
-    w->len += n;
-    return p;
+void writer_grow(Writer *w, size_t n) {
+    size_t cap = w->cap ? w->cap * 2 : FIRST_BYTES;
+    while (cap - w->len < n) cap *= 2;
+    uint8_t *p = arena_bytes(w->arena, cap);
+    if (w->len) memcpy(p, w->ptr, w->len);
+    w->ptr = p;
+    w->cap = cap;
 }
 
 void writer_bytes(Writer *w, Str s) {

@@ -13,8 +13,18 @@ typedef struct {
 static inline Writer writer_in(Arena *arena) {
     return (Writer){ .arena = arena };
 }
+/* One that is to hold about so many bytes: growing copies. */
+static inline Writer writer_sized(Arena *arena, size_t bytes) {
+    return (Writer){ .arena = arena, .ptr = arena_bytes(arena, bytes), .cap = bytes };
+}
+void writer_grow(Writer *w, size_t n); /* room for n more bytes; for writer_extend */
 /* Room for n more bytes at the end, already counted as written. */
-uint8_t *writer_extend(Writer *w, size_t n);
+static inline uint8_t *writer_extend(Writer *w, size_t n) {
+    if (w->cap - w->len < n) writer_grow(w, n);
+    uint8_t *p = w->ptr + w->len;
+    w->len += n;
+    return p;
+}
 void writer_bytes(Writer *w, Str s);
 void writer_format(Writer *w, const char *format, ...) PRINTF_LIKE(2, 3);
 void writer_varint(Writer *w, uint32_t v); /* MQTT's, below 2^28 */

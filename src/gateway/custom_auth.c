@@ -19,7 +19,7 @@ bool custom_auth_asked(const ApiRequest *rq) {
 /* What of the connection itself goes into a question. */
 static AuthorizerQuestion question(Link *l, const ApiRequest *rq, Arena *arena) {
     AuthorizerQuestion q = { .account = link_account(l),
-                             .connection_id = rng_uuid(&l->gateway->rng[l->conn->reactor->index], arena),
+                             .connection_id = rng_pool_uuid(&l->gateway->ids[l->conn->reactor->index], arena),
                              .has_tls = !l->plain,
                              .server_name = tls_server_name(l->conn) };
     const Domain *d = l->domain;

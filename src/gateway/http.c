@@ -42,15 +42,14 @@ static Str http_date(Link *l) {
     return str_c(d->text);
 }
 
-void http_answer(Link *l, const ApiResponse *rs, bool head) {
-    Arena scratch = { 0 };
-    Writer w = writer_in(&scratch);
+void http_answer(Link *l, const ApiResponse *rs, bool head, Arena *scratch) {
+    enum { HEAD_BYTES = 512 }; /* usually enough */
+    Writer w = writer_sized(scratch, HEAD_BYTES + rs->body.len);
     HttpHeader headers[API_HEADERS_MAX + 1];
     memcpy(headers, rs->headers, rs->headers_n * sizeof *headers);
     headers[rs->headers_n] = (HttpHeader){ S("Date"), http_date(l) };
     http_write_response(&w, rs->status, headers, rs->headers_n + 1, rs->body, l->keep_alive, head);
     conn_put(l->conn, w.ptr, w.len);
-    arena_free(&scratch);
     l->call = NULL;
     if (!l->keep_alive) {
         conn_finish(l->conn);
@@ -64,7 +63,9 @@ static void answer_text(Link *l, int status, Str body) {
     ApiResponse rs = {
         .status = status, .headers = { { S("Content-Type"), S("application/json") } }, .headers_n = 1, .body = body
     };
-    http_answer(l, &rs, false);
+    Arena arena = { 0 };
+    http_answer(l, &rs, false, &arena);
+    arena_free(&arena);
 }
 
 static bool loopback(const Link *l) {
@@ -95,7 +96,7 @@ static bool local(Link *l, const HttpRequest *rq) {
         ApiResponse rs = { .status = 200 };
         ApiRequest in = { rq->method, rq->path, rq->query, rq->headers, rq->headers_n, rq->body };
         r->handle(o->local_ctx, &in, &arena, &rs);
-        http_answer(l, &rs, false);
+        http_answer(l, &rs, false, &arena);
         arena_free(&arena);
         return true;
     }
@@ -109,14 +110,14 @@ static void bad_request(Link *l) {
     Str why = STR_NONE;
     int status = http_parser_status(l->parser, &why);
     Arena arena = { 0 };
-    Str id = rng_uuid(&l->gateway->rng[l->conn->reactor->index], &arena);
+    Str id = rng_pool_uuid(&l->gateway->ids[l->conn->reactor->index], &arena);
     ApiResponse rs = { .status = status ? status : 400,
                        .headers = { { S("Content-Type"), S("application/json") }, { S("x-amzn-RequestId"), id } },
                        .headers_n = 2,
                        .body = str_format(&arena, "{\"message\":\"%.*s\"}", PS(why)) };
     if (status == 413) rs.headers[rs.headers_n++] = (HttpHeader){ S("x-amzn-ErrorType"), API_TOO_LARGE->name };
     l->keep_alive = false;
-    http_answer(l, &rs, false);
+    http_answer(l, &rs, false, &arena);
     if (status == 413) conn_linger(l->conn); /* its body is on the way */
     arena_free(&arena);
 }
@@ -124,7 +125,7 @@ static void bad_request(Link *l) {
 /* Source: what the data plane answers who may not be there */
 static void refuse_certificate(Link *l) {
     Arena arena = { 0 };
-    Str id = rng_uuid(&l->gateway->rng[l->conn->reactor->index], &arena);
+    Str id = rng_pool_uuid(&l->gateway->ids[l->conn->reactor->index], &arena);
     ApiResponse rs = { .status = 403,
                        .headers = { { S("Content-Type"), S("application/json") },
                                     { S("x-amzn-RequestId"), id },
@@ -132,7 +133,7 @@ static void refuse_certificate(Link *l) {
                        .headers_n = 3,
                        .body = str_format(&arena, "{\"message\":\"Forbidden\",\"traceId\":\"%.*s\"}", PS(id)) };
     l->keep_alive = false;
-    http_answer(l, &rs, false);
+    http_answer(l, &rs, false, &arena);
     arena_free(&arena);
 }
 

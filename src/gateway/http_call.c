@@ -53,7 +53,7 @@ static void respond(HttpCall *h) {
     const ApiError *error = h->response.status >= 400 ? h->call.failure.error : NULL;
     reached_note(l->gateway->o.reached, h->call.op, error, &h->request);
     entries_call(l, &h->call, h->in, h->response.status);
-    if (!l->gone) http_answer(l, &h->response, h->head);
+    if (!l->gone) http_answer(l, &h->response, h->head, &h->arena);
     call_free(h);
     link_release(l);
 }
@@ -347,7 +347,7 @@ static HttpCall *call_new(Link *l, const HttpRequest *rq) {
                       .region = o->env->region,
                       .account = o->env->account,
                       .source_ip = str_dup(&h->arena, conn_address(&l->conn->peer, ip)),
-                      .request_id = rng_uuid(&l->gateway->rng[h->reactor->index], &h->arena),
+                      .request_id = rng_pool_uuid(&l->gateway->ids[h->reactor->index], &h->arena),
                       .now_ms = clock_ms(o->env->clock),
                       .arena = &h->arena,
                       .rng = &h->rng,

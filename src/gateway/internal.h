@@ -29,7 +29,7 @@ struct Gateway {
     Listener *listeners[GATEWAY_LISTENERS_MAX];
     size_t listeners_n;
     Link *links[GATEWAY_REACTORS_MAX]; /* those that speak HTTP or nothing yet, of each reactor */
-    Rng rng[GATEWAY_REACTORS_MAX];
+    RngPool ids[GATEWAY_REACTORS_MAX];
     HttpDate dates[GATEWAY_REACTORS_MAX];
     Rates *rates; /* NULL: none apply */
     int reserve_fd;
@@ -113,4 +113,4 @@ void upgrade_start(Link *l, const HttpRequest *rq);
 /* The request's memory lives in the parser until it is answered. */
 void http_call_start(Link *l, const HttpRequest *rq);
 void http_call_local(Link *l, const HttpRequest *rq, const LocalRoute *route); /* one that waits */
-void http_answer(Link *l, const ApiResponse *rs, bool head);
+void http_answer(Link *l, const ApiResponse *rs, bool head, Arena *scratch);

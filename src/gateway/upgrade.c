@@ -22,7 +22,7 @@ static void refused(Link *l, int status, const char *code, Str message) {
     json_add_str(doc, body, S("message"), message);
     rs.body = json_write_mut(&arena, body);
     atomic_fetch_add(&l->gateway->counters.not_authenticated, 1);
-    http_answer(l, &rs, false);
+    http_answer(l, &rs, false, &arena);
     arena_free(&arena);
 }
 

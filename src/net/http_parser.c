@@ -30,7 +30,10 @@ struct HttpParser {
     const char *why;
 };
 
-enum { KEEP_BYTES_MAX = 64 << 10 }; /* memory that an idle connection may keep */
+enum {
+    KEEP_BYTES_MAX = 64 << 10, /* memory that an idle connection may keep */
+    HEAD_BYTES = 768,          /* usually enough for a head's text */
+};
 
 static int refuse(HttpParser *p, int status, const char *why) {
     if (p->status == 0) {
@@ -212,7 +215,8 @@ static void begin(HttpParser *p) {
     *p = fresh;
     llhttp_init(&p->ll, HTTP_REQUEST, &settings);
     p->ll.data = p;
-    p->text = p->body = writer_in(&p->arena);
+    p->text = writer_sized(&p->arena, HEAD_BYTES);
+    p->body = writer_in(&p->arena);
     p->fields = arena_array(&p->arena, Field, p->limits.headers_max ? p->limits.headers_max : 1);
 }
 

@@ -416,7 +416,9 @@ Err tls_read(Conn *c, uint8_t *to, size_t len, size_t *got) {
         ERR_clear_error();
         if (SSL_read_ex(c->ssl, to + *got, len - *got, &n)) {
             *got += n;
-            continue;
+            if (c->reactor->tls.in_left > 0 || SSL_pending(c->ssl) > 0) continue;
+            e = ERR_AGAIN; /* asking OpenSSL costs as much as a small record */
+            break;
         }
         int error = SSL_get_error(c->ssl, 0);
         e = error == SSL_ERROR_WANT_READ ? ERR_AGAIN : error == SSL_ERROR_ZERO_RETURN ? ERR_CLOSED : ERR_IO;

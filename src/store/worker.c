@@ -141,6 +141,7 @@ static bool take_batch(Worker *me, Job **first, Job **end) {
 
 static void *worker_main(void *arg) {
     Worker *me = arg;
+    pthread_setname_np(pthread_self(), "worker"); /* what top and perf show */
     for (Job *first, *end; take_batch(me, &first, &end);) {
         (me->workers->answers_early ? do_batch_early : do_batch)(me->workers, first, end);
         if (atomic_load(&me->workers->stopping) && atomic_load(&me->workers->queued) == 0) wake_all(me->workers);

@@ -19,6 +19,7 @@ enum {
     INFO_LOG_BYTES = 1 << 20, /* two of them at most */
     FILES_MAX = 256,
 };
+#define MEMTABLE_FILTER_PART 0.02 /* of the write buffer: some ten bits a key */
 
 Err rocks_err(char *error) {
     if (!error) return OK;
@@ -40,6 +41,9 @@ static rocksdb_options_t *options_new(const StoreOptions *o, Rocks *r) {
     rocksdb_options_set_max_file_opening_threads(p,
                                                  1); /* sixteen would cost an empty store's start more than they save */
     rocksdb_options_set_write_buffer_size(p, WRITE_BUFFER_BYTES);
+    /* what is not there yet (a name that is created) is not searched for in the table of the last writes */
+    rocksdb_options_set_memtable_whole_key_filtering(p, 1);
+    rocksdb_options_set_memtable_prefix_bloom_size_ratio(p, MEMTABLE_FILTER_PART);
     rocksdb_options_set_max_write_buffer_number(p, 2);
     rocksdb_options_set_max_background_jobs(p, 2);
     rocksdb_options_set_level_compaction_dynamic_level_bytes(p, 1);
