@@ -410,7 +410,9 @@ static Err spawn_in(Instance *i, int out_fd, int err_fd, Arena *a, Spawned *out,
                        .err_fd = err_fd,
                        .contained = r->contained };
     e = spawn_process(&spec, a, out, why);
+    if (e == OK) r->contained_before |= r->contained;
     if (e != ERR_NOT_IMPLEMENTED) return e;
+    if (r->contained_before) return ERR_IO; /* this kernel has them: who brings one start to fail gains nothing */
     instance_line(i, RUNNER_WARNING,
                   str_format(a,
                              "functions run without namespaces of their own (%.*s): only Landlock and limits keep them",

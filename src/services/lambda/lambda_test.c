@@ -234,6 +234,35 @@ static void what_is_under_way_when_the_runner_ends_is_told_so(void **state) {
     lambda_code_delete(b.dir);
 }
 
+/* An exit status of 5: it is the first process of a namespace of its own. */
+static const char WHERE[] = "#!/bin/sh\n[ $$ = 1 ] && exit 5\nexit 6\n";
+
+static void a_start_that_fails_takes_nobodys_namespaces_away(void **state) {
+    (void)state;
+    Bed b;
+    bed_open(&b);
+    char root[96];
+    snprintf(root, sizeof root, "%s/root", b.dir);
+    RunnerCall *before = submit(&b, WHERE, "before", 0);
+    wait_for(&b, 1);
+    bool contained = str_find_str(before->answer, S("exit status 5")) != SIZE_MAX;
+    if (contained) {
+        assert_int_equal(rmdir(root), 0);
+        RunnerCall *during = submit(&b, WHERE, "during", 0);
+        wait_for(&b, 2);
+        assert_int_equal(during->result, ERR_IO);
+        assert_int_equal(mkdir(root, 0711), 0);
+        RunnerCall *after = submit(&b, WHERE, "after", 0);
+        wait_for(&b, 3);
+        assert_true(str_find_str(after->answer, S("exit status 5")) != SIZE_MAX);
+        runner_call_free(during);
+        runner_call_free(after);
+    }
+    runner_call_free(before);
+    bed_close(&b);
+    if (!contained) skip();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_package_is_unpacked_with_its_modes),
@@ -241,6 +270,7 @@ int main(void) {
         cmocka_unit_test(a_function_is_named_in_every_way),
         cmocka_unit_test(whatever_becomes_of_a_process_its_call_is_answered_once),
         cmocka_unit_test(what_is_under_way_when_the_runner_ends_is_told_so),
+        cmocka_unit_test(a_start_that_fails_takes_nobodys_namespaces_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -229,10 +229,15 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) static int child(
 
 /* ------------------------------------------------------------------------------------------------ in the server */
 
+/* What passes: the machine, or the limit that the server is kept in, has nothing left at this moment. */
+static bool passes(int error) {
+    return error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE;
+}
+
 static Err refused(const Plan *p, Arena *arena, Str *why) {
     *why = str_format(arena, "%s: %s", p->failed, strerror(p->error));
     bool ours = p->spec->contained && p->failed != p->spec->argv[0];
-    return ours ? ERR_NOT_IMPLEMENTED : ERR_IO;
+    return ours && !passes(p->error) ? ERR_NOT_IMPLEMENTED : ERR_IO;
 }
 
 Err spawn_process(const SpawnSpec *spec, Arena *arena, Spawned *out, Str *why) {
@@ -263,7 +268,7 @@ Err spawn_process(const SpawnSpec *spec, Arena *arena, Spawned *out, Str *why) {
     munmap(stack, STACK_BYTES);
     if (pid < 0) {
         *why = str_format(arena, "clone: %s", strerror(error));
-        return spec->contained ? ERR_NOT_IMPLEMENTED : ERR_IO;
+        return spec->contained && !passes(error) ? ERR_NOT_IMPLEMENTED : ERR_IO;
     }
     if (p.failed) {
         waitid(P_PID, (id_t)pid, NULL, WEXITED);
