@@ -162,6 +162,38 @@ def handler(event, context):
     assert host.client("iot").list_things()["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
+def test_a_function_cannot_fill_the_servers_memory_through_its_runtime_api(client, name):
+    functions.create(client, name, """
+import os, socket
+def closed(connection):
+    try:
+        return connection.recv(1) == b""
+    except ConnectionError:
+        return True
+    except TimeoutError:
+        return False
+def handler(event, context):
+    host, port = os.environ["AWS_LAMBDA_RUNTIME_API"].split(":")
+    many = [socket.create_connection((host, int(port)), 1) for _ in range(12)]
+    kept = sum(not closed(one) for one in many)
+    for one in many:
+        one.close()
+    asks = b"GET /x HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n" * 1000
+    with socket.create_connection((host, int(port)), 5) as one:
+        sent = 0
+        try:
+            while sent < 200 << 20:
+                sent += one.send(asks)
+        except ConnectionError:
+            pass
+        except TimeoutError:
+            return kept, "nobody reads"
+    return kept, sent < 200 << 20
+""", Timeout=60)
+    kept, ended = functions.invoke(client, name)
+    assert kept <= 8 and ended is True
+
+
 def test_a_bootstrap_of_a_shell_runs(client, name):
     functions_zip = functions.bootstrap("""#!/bin/bash
 api="http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime"

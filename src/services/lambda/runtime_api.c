@@ -11,7 +11,8 @@
  * nobody else can guess. Whoever asks for the next invocation waits until there is one.
  * Source: Lambda developer guide, "Using the Lambda runtime API" */
 
-enum { ERROR_CAUSE_BYTES_MAX = 1 << 20, READ_BYTES = 65536 };
+/* A runtime needs a connection or two, and reads an answer before it asks again. */
+enum { ERROR_CAUSE_BYTES_MAX = 1 << 20, READ_BYTES = 65536, CONNS_MAX = 8, UNREAD_BYTES_MAX = 64 << 10 };
 
 struct ApiConn {
     uv_tcp_t tcp;
@@ -177,7 +178,8 @@ static void feed(ApiConn *c, Str bytes) {
     while (bytes.len && !c->closing) {
         HttpRequest rq;
         size_t used = 0;
-        if (i->next_conn == c) { /* it has asked and may only wait */
+        /* it has asked and may only wait, or does not read what it is told */
+        if (i->next_conn == c || uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp) > UNREAD_BYTES_MAX) {
             conn_close_now(c);
             return;
         }
@@ -209,10 +211,17 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
     if (n < 0) conn_close_now(c);
 }
 
+static size_t conns_of(const Instance *i) {
+    size_t n = 0;
+    for (const ApiConn *c = i->conns; c; c = c->next) n++;
+    return n;
+}
+
 static void on_connection(uv_stream_t *server, int status) {
     Instance *i = server->data;
     if (status || i->state == INSTANCE_ENDED) return;
     ApiConn *c = mem_new(sizeof *c);
+    bool too_many = conns_of(i) >= CONNS_MAX;
     c->instance = i;
     c->parser = http_parser_new((HttpLimits){ .target_bytes_max = 8 << 10,
                                               .header_bytes_max = ERROR_CAUSE_BYTES_MAX + (64 << 10),
@@ -223,7 +232,8 @@ static void on_connection(uv_stream_t *server, int status) {
     i->handles++;
     c->next = i->conns;
     i->conns = c;
-    if (uv_accept(server, (uv_stream_t *)&c->tcp) || uv_read_start((uv_stream_t *)&c->tcp, room_for, on_read))
+    if (uv_accept(server, (uv_stream_t *)&c->tcp) || too_many ||
+        uv_read_start((uv_stream_t *)&c->tcp, room_for, on_read))
         conn_close_now(c);
     uv_tcp_nodelay(&c->tcp, 1);
 }
