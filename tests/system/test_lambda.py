@@ -2,12 +2,13 @@
 import base64
 import configparser
 import json
+import pathlib
 import subprocess
 import threading
 
 import botocore.exceptions
 import pytest
-from support import functions
+from support import functions, keys
 from support.server import ACCOUNT, BINARY, REGION, Server
 
 
@@ -29,6 +30,7 @@ def name(request):
     return request.node.name.replace("test_", "")[:60]
 
 
+ALLOW_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 ECHO = """
 import os
 def handler(event, context):
@@ -192,6 +194,41 @@ def handler(event, context):
 """, Timeout=60)
     kept, ended = functions.invoke(client, name)
     assert kept <= 8 and ended is True
+
+
+def runtime_api(server):
+    """The address of an instance's Runtime API, once there is one."""
+    for process in functions.instances(server):
+        for line in pathlib.Path(f"/proc/{process}/environ").read_text().split("\0"):
+            if line.startswith("AWS_LAMBDA_RUNTIME_API="):
+                return line.split("=", 1)[1]
+    return None
+
+
+@pytest.mark.parametrize("arguments", [(), ("--lambda-uncontained",)])
+def test_a_function_cannot_take_what_another_one_is_called_with(tmp_path, arguments):
+    server = Server(tmp_path / "data", ("--test", *arguments, *functions.ARGUMENTS)).start()
+    mine = server.client("lambda", read_timeout=60)
+    theirs = server.client("lambda", *keys.make_key(server, ALLOW_ALL, account="222233334444", folder=tmp_path))
+    functions.create(theirs, "thief", """
+import http.client
+def handler(event, context):
+    try:
+        connection = http.client.HTTPConnection(event, timeout=10)
+        connection.request("GET", "/2018-06-01/runtime/invocation/next")
+        return connection.getresponse().status
+    except OSError:
+        return "closed"
+""")
+    functions.create(mine, "victim", "import time\ntime.sleep(4)\ndef handler(event, context):\n    return event\n")
+    got = []
+    victim = threading.Thread(target=lambda: got.append(functions.invoke(mine, "victim", "secret")))
+    victim.start()
+    address = functions.wait_until(lambda: runtime_api(server))
+    assert functions.invoke(theirs, "thief", address) == "closed"
+    victim.join()
+    assert got == ["secret"]
+    server.stop()
 
 
 def test_a_bootstrap_of_a_shell_runs(client, name):

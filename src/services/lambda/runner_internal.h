@@ -40,7 +40,7 @@ struct Runner {
     Rng rng;
     Arena arena; /* as long as the runner */
     char *root_dir;
-    bool contained, contained_before, told_uncontained;
+    bool contained, contained_before, told_uncontained, told_unknown;
     struct {
         bool asked;
         Str error; /* STR_NONE: usable */

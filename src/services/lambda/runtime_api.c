@@ -5,10 +5,11 @@
 
 #include "base/clock.h"
 #include "base/writer.h"
+#include "services/lambda/peer.h"
 #include "services/lambda/runner_internal.h"
 
-/* The Lambda Runtime API: each instance has a listener of its own, on an address of 127.0.0.0/8 and a port that
- * nobody else can guess. Whoever asks for the next invocation waits until there is one.
+/* The Lambda Runtime API: each instance has a listener of its own, that answers its own processes only. Whoever asks
+ * for the next invocation waits until there is one.
  * Source: Lambda developer guide, "Using the Lambda runtime API" */
 
 /* A runtime needs a connection or two, and reads an answer before it asks again. */
@@ -217,6 +218,21 @@ static size_t conns_of(const Instance *i) {
     return n;
 }
 
+/* Another function would take this one's events and answer them. */
+static bool is_foreign(ApiConn *c) {
+    Instance *i = c->instance;
+    uv_os_fd_t fd;
+    if (uv_fileno((uv_handle_t *)&c->tcp, &fd)) return true;
+    Peer peer = peer_of(fd, i->pid, i->runner->contained);
+    if (peer == PEER_UNKNOWN && !i->runner->told_unknown) {
+        i->runner->told_unknown = true;
+        instance_line(i, RUNNER_WARNING,
+                      S("who asks a function's Runtime API cannot be told here (the right SYS_PTRACE is missing): "
+                        "functions are not kept from each other's events"));
+    }
+    return peer == PEER_FOREIGN;
+}
+
 static void on_connection(uv_stream_t *server, int status) {
     Instance *i = server->data;
     if (status || i->state == INSTANCE_ENDED) return;
@@ -233,7 +249,7 @@ static void on_connection(uv_stream_t *server, int status) {
     c->next = i->conns;
     i->conns = c;
     if (uv_accept(server, (uv_stream_t *)&c->tcp) || too_many ||
-        uv_read_start((uv_stream_t *)&c->tcp, room_for, on_read))
+        is_foreign(c) || uv_read_start((uv_stream_t *)&c->tcp, room_for, on_read))
         conn_close_now(c);
     uv_tcp_nodelay(&c->tcp, 1);
 }
