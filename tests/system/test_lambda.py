@@ -1,6 +1,7 @@
 """Lambda's own API by boto3, with functions that really run."""
 import base64
 import configparser
+import ctypes
 import json
 import pathlib
 import subprocess
@@ -199,7 +200,11 @@ def handler(event, context):
 def runtime_api(server):
     """The address of an instance's Runtime API, once there is one."""
     for process in functions.instances(server):
-        for line in pathlib.Path(f"/proc/{process}/environ").read_text().split("\0"):
+        try:
+            environment = pathlib.Path(f"/proc/{process}/environ").read_text().split("\0")
+        except OSError:
+            continue
+        for line in environment:
             if line.startswith("AWS_LAMBDA_RUNTIME_API="):
                 return line.split("=", 1)[1]
     return None
@@ -617,6 +622,28 @@ def handler(event, context):
     got = functions.invoke(client, "held", [secret, "/root/.bashrc", "/etc/hostname"])
     assert got[secret] == 13 and got["/root/.bashrc"] in (2, 13) and isinstance(got["/etc/hostname"], str)
     assert got["shell"] == "42"
+    server.stop()
+
+
+def test_without_namespaces_a_function_cannot_end_the_server(tmp_path):
+    landlock = ctypes.CDLL(None).syscall(444, None, 0, 1)
+    if landlock < 6:
+        pytest.skip(f"Landlock keeps signals in since its version 6; this kernel has {landlock}")
+    server = Server(tmp_path / "data", ("--test", "--lambda-uncontained", *functions.ARGUMENTS)).start()
+    client = server.client("lambda", read_timeout=60)
+    functions.create(client, "killer", """
+import os, signal, subprocess
+def handler(event, context):
+    child = subprocess.Popen(["sleep", "600"])
+    child.kill()
+    own = child.wait()
+    try:
+        os.kill(os.getppid(), signal.SIGKILL)
+    except PermissionError:
+        return own
+""")
+    assert functions.invoke(client, "killer") == -9
+    assert server.alive()
     server.stop()
 
 

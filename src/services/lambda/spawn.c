@@ -151,10 +151,24 @@ static void landlock_allow(int set, const char *path, uint64_t rights) {
     close(fd);
 }
 
+/* As the kernel has it since its 6th version of Landlock (6.12): no signals to processes outside, so not to the server,
+ * and no sockets that are names only. Older headers lack the last two members. */
+typedef struct {
+    uint64_t handled_access_fs, handled_access_net, scoped;
+} LandlockRules;
+
+enum { LANDLOCK_WITH_SCOPES = 6, SCOPE_ABSTRACT_UNIX_SOCKET = 1, SCOPE_SIGNAL = 2 };
+
 /* A kernel without Landlock leaves only the limits. */
 static void keep_to_folders(Plan *p) {
-    struct landlock_ruleset_attr all = { .handled_access_fs = LANDLOCK_ALL };
-    int set = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof all.handled_access_fs, 0);
+    LandlockRules all = { .handled_access_fs = LANDLOCK_ALL };
+    long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    size_t size = sizeof all.handled_access_fs;
+    if (version >= LANDLOCK_WITH_SCOPES) {
+        all.scoped = SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL;
+        size = sizeof all;
+    }
+    int set = (int)syscall(SYS_landlock_create_ruleset, &all, size, 0);
     if (set < 0) return;
     for (size_t i = 0; i < p->mounts_n; i++) {
         const Mount *m = &p->mounts[i];
