@@ -177,6 +177,14 @@ static const char *letter_name(char letter) {
 
 enum { ARGS_ON_STACK = 8 };
 
+/* Most functions look at every byte of a text. */
+static size_t text_bytes(const ExprValue *args, uint32_t n) {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (args[i].type == EXPR_STRING || args[i].type == EXPR_BYTES) bytes += args[i].s.len;
+    return bytes;
+}
+
 void expr_eval_call(ExprRun *run, const ExprNode *node, ExprValue *out) {
     const ExprFn *fn = node->fn;
     ExprValue on_stack[ARGS_ON_STACK], *args = on_stack;
@@ -203,7 +211,7 @@ void expr_eval_call(ExprRun *run, const ExprNode *node, ExprValue *out) {
         }
         if (*letter && letter[1]) letter++;
     }
-    if (run->err == OK) fn->call(run, node, args, node->n, out);
+    if (run->err == OK && expr_steps(run, text_bytes(args, node->n) / 16)) fn->call(run, node, args, node->n, out);
 }
 
 /* ---- operators ---- */

@@ -1,6 +1,8 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include <time.h>
+
 #include "expr/functions.h"
 #include "expr/parse.h"
 
@@ -11,8 +13,24 @@
 
 enum { MATCH_STEPS = 200000, MATCH_KB = 2048, PATTERN_BYTES_MAX = 8192, GROUPS_MAX = 64 };
 
+/* PCRE2 counts where it may come back to, and anew from each character that a match may begin at, not the characters
+ * that it runs over: "[ab]*c|[ab]*d" on a long text costs its square within few steps. So a match gets few of them
+ * first, and more while it has not taken long, is looked for in one stretch of the text after the other, and what all
+ * that took counts as steps of the run. The first try is timed by a clock that other threads can hold up, so that one
+ * counts so much at most. */
+enum {
+    FIRST_STEPS = 1000,
+    MORE = 4,
+    NS_A_STEP = 20,
+    FIRST_RUN_STEPS_MAX = 100000,
+    LONG_NS = 20000000,
+    STRETCH = 1000000,
+    SHORT_STEPS = 5000
+};
+
 typedef struct {
     pcre2_code *code; /* NULL: the pattern is wrong, and why */
+    bool at_once;     /* where a match is looked for from matters */
     Str why;
 } Regexp;
 
@@ -30,8 +48,14 @@ static const Regexp *compile(Str pattern, Arena *arena) {
     pcre2_general_context *memory = pcre2_general_context_create(take, give, arena);
     pcre2_compile_context *context = pcre2_compile_context_create(memory);
     pcre2_set_max_pattern_length(context, PATTERN_BYTES_MAX);
-    r->code = pcre2_compile(pattern.ptr, pattern.len, PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &error, &at, context);
-    if (r->code) return r;
+    r->code = pcre2_compile(pattern.ptr, pattern.len, PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT,
+                            &error, &at, context);
+    if (r->code) {
+        uint32_t options = 0;
+        pcre2_pattern_info(r->code, PCRE2_INFO_ALLOPTIONS, &options);
+        r->at_once = options & PCRE2_ANCHORED || str_find_str(pattern, S("\\G")) != SIZE_MAX;
+        return r;
+    }
     PCRE2_UCHAR text[120];
     pcre2_get_error_message(error, text, sizeof text);
     r->why = str_format(arena, "the pattern '%.*s' is no regular expression: %s at %zu", PS(pattern), (char *)text, at);
@@ -61,17 +85,59 @@ static bool begin(ExprRun *run, const ExprNode *node, const ExprValue *args, Mat
     pcre2_general_context *memory = pcre2_general_context_create(take, give, run->arena);
     m->data = pcre2_match_data_create_from_pattern(m->regexp->code, memory);
     m->limits = pcre2_match_context_create(memory);
-    pcre2_set_match_limit(m->limits, MATCH_STEPS);
     pcre2_set_heap_limit(m->limits, MATCH_KB);
     m->groups = pcre2_get_ovector_pointer(m->data);
     m->n = pcre2_get_ovector_count(m->data);
     return true;
 }
 
+static int64_t ns_of(clockid_t clock) {
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int match_with(Matcher *m, Str s, size_t from, uint32_t options, uint32_t steps) {
+    pcre2_set_match_limit(m->limits, steps);
+    return pcre2_match(m->regexp->code, s.ptr, s.len, from, options | PCRE2_NO_UTF_CHECK, m->data, m->limits);
+}
+
+static int match_longer(ExprRun *run, Matcher *m, Str s, size_t from, uint32_t options, uint32_t steps) {
+    int64_t begun = ns_of(CLOCK_THREAD_CPUTIME_ID), took = 0;
+    int rc = PCRE2_ERROR_MATCHLIMIT;
+    while (rc == PCRE2_ERROR_MATCHLIMIT && steps < MATCH_STEPS && took < LONG_NS) {
+        steps = steps > MATCH_STEPS / MORE ? MATCH_STEPS : steps * MORE;
+        rc = match_with(m, s, from, options, steps);
+        took = ns_of(CLOCK_THREAD_CPUTIME_ID) - begun;
+    }
+    return rc == PCRE2_ERROR_MATCHLIMIT || expr_steps(run, (size_t)took / NS_A_STEP) ? rc : PCRE2_ERROR_MATCHLIMIT;
+}
+
+static int match_from(ExprRun *run, Matcher *m, Str s, size_t from, uint32_t options) {
+    size_t fair = 100000 / (s.len - from + 1) + 16;
+    uint32_t first = fair < FIRST_STEPS ? (uint32_t)fair : FIRST_STEPS;
+    int64_t begun = ns_of(CLOCK_MONOTONIC);
+    int rc = match_with(m, s, from, options, first);
+    int64_t steps = (ns_of(CLOCK_MONOTONIC) - begun) / NS_A_STEP;
+    if (!expr_steps(run, steps < FIRST_RUN_STEPS_MAX ? (size_t)steps : FIRST_RUN_STEPS_MAX))
+        return PCRE2_ERROR_MATCHLIMIT;
+    return rc == PCRE2_ERROR_MATCHLIMIT ? match_longer(run, m, s, from, options, first) : rc;
+}
+
 /* 1: found, 0: not, -1: given up, and the run fails. */
 static int match(ExprRun *run, Matcher *m, Str s, size_t from, uint32_t options) {
+    size_t stretch = m->regexp->at_once ? s.len : STRETCH / (s.len - from + 1) + 16;
+    int rc = PCRE2_ERROR_NOMATCH;
     if (!expr_steps(run, 100)) return -1;
-    int rc = pcre2_match(m->regexp->code, s.ptr, s.len, from, options | PCRE2_NO_UTF_CHECK, m->data, m->limits);
+    while (rc == PCRE2_ERROR_NOMATCH && from <= s.len) {
+        size_t to = stretch < s.len - from ? from + stretch : s.len;
+        int64_t before = run->steps_left;
+        pcre2_set_offset_limit(m->limits, to);
+        rc = match_from(run, m, s, from, options);
+        if (before - run->steps_left < SHORT_STEPS) stretch *= 2;
+        from = to + 1;
+        while (from < s.len && (s.ptr[from] & 0xc0) == 0x80) from++;
+    }
     if (rc == PCRE2_ERROR_NOMATCH) return 0;
     if (rc > 0) return 1;
     expr_fail(run, ERR_LIMIT, "a regular expression takes too many steps on its text");

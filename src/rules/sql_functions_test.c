@@ -203,6 +203,35 @@ static void a_pattern_that_would_take_for_ever_ends_the_rule_and_says_so(void **
     arena_free(&t.arena);
 }
 
+/* Each would hold a reactor up for many seconds, though none of them comes back often. */
+static void what_costs_much_on_a_long_text_ends_the_rule(void **state) {
+    (void)state;
+    static const char *const statements[] = {
+        "SELECT regexp_matches(s, '[ab]*c|[ab]*d') AS m",
+        "SELECT regexp_matches(s, '^.*?[ab]*+c') AS m",
+        "SELECT regexp_replace(s, '(?=[ab]*+)a', '') AS m",
+        "SELECT md2(s) AS k, md2(s) AS l, md2(s) AS m, md2(s) AS n",
+    };
+    char *text = malloc(120100);
+    assert_non_null(text);
+    memset(text, 'a', 120000);
+    memcpy(text, "{\"s\":\"", 6);
+    strcpy(text + 120000, "\"}");
+    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) {
+        Trial t = trial_new(text);
+        Str got = trial_run(&t, str_c(statements[i]));
+        if (t.err != ERR_LIMIT) fail_msg("%s\n  gave   %.*s", statements[i], PS(str_sub(got, 0, 200)));
+        arena_free(&t.arena);
+    }
+    Trial t = trial_new(text);
+    check_output(&t,
+                 "SELECT regexp_matches(s, 'a') AND NOT regexp_matches(s, '.*b.*') AS m, "
+                 "length(regexp_replace(s, '[^a]', '')) AS n, regexp_substr(s, 'a$') AS o",
+                 "{\"m\":true,\"n\":119994,\"o\":\"a\"}");
+    arena_free(&t.arena);
+    free(text);
+}
+
 static void hashes_as_documented(void **state) {
     (void)state;
     static const TrialRow rows[] = {
@@ -413,6 +442,7 @@ int main(void) {
         cmocka_unit_test(texts_as_documented),
         cmocka_unit_test(regular_expressions_as_documented),
         cmocka_unit_test(a_pattern_that_would_take_for_ever_ends_the_rule_and_says_so),
+        cmocka_unit_test(what_costs_much_on_a_long_text_ends_the_rule),
         cmocka_unit_test(hashes_as_documented),
         cmocka_unit_test(times_as_documented),
         cmocka_unit_test(collections_as_documented),

@@ -248,8 +248,8 @@ static void on_connection(uv_stream_t *server, int status) {
     i->handles++;
     c->next = i->conns;
     i->conns = c;
-    if (uv_accept(server, (uv_stream_t *)&c->tcp) || too_many ||
-        is_foreign(c) || uv_read_start((uv_stream_t *)&c->tcp, room_for, on_read))
+    if (uv_accept(server, (uv_stream_t *)&c->tcp) || too_many || is_foreign(c) ||
+        uv_read_start((uv_stream_t *)&c->tcp, room_for, on_read))
         conn_close_now(c);
     uv_tcp_nodelay(&c->tcp, 1);
 }
