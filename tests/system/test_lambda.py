@@ -165,6 +165,26 @@ def handler(event, context):
     assert host.client("iot").list_things()["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
+def test_the_memory_of_a_functions_children_is_its_own(client, name):
+    functions.create(client, name, """
+import os, time
+def handler(event, context):
+    children = []
+    for _ in range(5):
+        children.append(os.fork())
+        if children[-1] == 0:
+            kept = b"x" * (event << 20)
+            time.sleep(3)
+            os._exit(0)
+    for child in children:
+        os.waitpid(child, 0)
+    return "ended"
+""", Timeout=20)
+    assert functions.invoke(client, name, 5) == "ended"  # what they share is counted once
+    answer = client.invoke(FunctionName=name, Payload=b"100")
+    assert json.loads(answer["Payload"].read())["errorType"] == "Runtime.OutOfMemory"
+
+
 def test_a_function_cannot_fill_the_servers_memory_through_its_runtime_api(client, name):
     functions.create(client, name, """
 import os, socket

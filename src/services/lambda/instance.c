@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -225,18 +226,63 @@ static void on_ended(uv_poll_t *poll, int status, int events) {
 
 /* ------------------------------------------------------------------------------------------------ its calls */
 
-int64_t instance_memory_mb(const Instance *i) {
-    char path[64], text[128];
-    snprintf(path, sizeof path, "/proc/%d/statm", (int)i->pid);
+enum { TREE_MAX = 1024 };
+
+static size_t read_proc(int pid, const char *file, char *text, size_t size) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return 0;
-    ssize_t n = read(fd, text, sizeof text - 1);
-    close(fd);
-    if (n <= 0) return 0;
-    text[n] = 0;
+    ssize_t n = fd >= 0 ? read(fd, text, size - 1) : -1;
+    if (fd >= 0) close(fd);
+    text[n > 0 ? n : 0] = 0;
+    return n > 0 ? (size_t)n : 0;
+}
+
+/* The process and all that descend from it; any thread may have made children. */
+static size_t tree_of(int pid, int *out) {
+    size_t n = 0;
+    out[n++] = pid;
+    for (size_t i = 0; i < n && n < TREE_MAX; i++) {
+        char path[64], file[64], text[8192];
+        snprintf(path, sizeof path, "/proc/%d/task", out[i]);
+        DIR *threads = opendir(path);
+        const struct dirent *e;
+        while (threads && n < TREE_MAX && (e = readdir(threads))) {
+            if (e->d_name[0] == '.') continue;
+            snprintf(file, sizeof file, "task/%.20s/children", e->d_name);
+            if (!read_proc(out[i], file, text, sizeof text)) continue;
+            char *at = text, *next;
+            for (long child; n < TREE_MAX && (child = strtol(at, &next, 10)) > 0; at = next) out[n++] = (int)child;
+        }
+        if (threads) closedir(threads);
+    }
+    return n;
+}
+
+static int64_t resident_bytes(int pid) {
+    char text[128];
     long long all = 0, resident = 0;
-    if (sscanf(text, "%lld %lld", &all, &resident) != 2) return 0;
-    return resident * (int64_t)sysconf(_SC_PAGESIZE) >> 20;
+    if (!read_proc(pid, "statm", text, sizeof text) || sscanf(text, "%lld %lld", &all, &resident) != 2) return 0;
+    return resident * (int64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* What it shares with others counts in parts. */
+static int64_t own_bytes(int pid) {
+    char text[2048];
+    long long kb = 0;
+    const char *at = read_proc(pid, "smaps_rollup", text, sizeof text) ? strstr(text, "\nPss:") : NULL;
+    if (!at || sscanf(at, "\nPss: %lld", &kb) != 1) return 0;
+    return kb << 10;
+}
+
+int64_t instance_memory_mb(const Instance *i) {
+    int tree[TREE_MAX];
+    int64_t bytes = 0, own = 0, limit = i->function.memory_mb << 20;
+    size_t n = tree_of(i->pid, tree);
+    for (size_t k = 0; k < n; k++) bytes += resident_bytes(tree[k]);
+    if (n == 1 || bytes >> 20 <= i->function.memory_mb) return bytes >> 20;
+    for (size_t k = 0; k < n && own <= limit + (1 << 20); k++) own += own_bytes(tree[k]);
+    return own >> 20;
 }
 
 static int64_t peak_mb(const Instance *i) {
