@@ -99,6 +99,8 @@ typedef struct StoredBody {
     Str topic, payload, props;
     int64_t expires_ms;
     int receivers;
+    const MessageOp
+        *first; /* it writes the body, whose bytes would otherwise stand in the transaction for each receiver */
     int64_t id; /* of the StoredMessage, when there is more than one receiver */
 } StoredBody;
 
@@ -139,7 +141,7 @@ static Err message_run(StoreOp *op, Txn *txn, Arena *scratch) {
         .client_id = m->client_id, .sequence = m->seq, .qos = 1, .retain = m->retain, .expires_ms = body->expires_ms
     };
     if (shared) {
-        Err e = write_body(m, txn); /* the same each time */
+        Err e = body->first == m ? write_body(m, txn) : OK;
         if (e != OK) return e;
         r.message_id = body->id;
     } else {
@@ -182,7 +184,7 @@ MessageOp *store_message(Shard *shard, Session *s, Message *m, uint64_t seq, boo
     op->seq = (int64_t)seq;
     op->retain = retain;
     op->body = body_of(shard, m, arena);
-    op->body->receivers++;
+    if (op->body->receivers++ == 0) op->body->first = op;
     op->wait = m->publisher || m->done || m->wait ? message_hold(m) : NULL;
     store_op_add(shard, &op->op);
     return op;

@@ -1,9 +1,11 @@
 """What a caller without credentials, or a device gone bad, may not do to the server's memory."""
+import pathlib
 import select
 import socket
 
 import pytest
 from support import wire, x509
+from support.server import Server
 
 REQUEST, REQUESTS = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n", 100000
 
@@ -68,3 +70,25 @@ def test_nor_is_one_with_a_long_chain(server, fleet, device, name):
     cas = "".join(x509.cert_pem(x509.certificate(f"{name}-{i}", x509.new_key(), ca=True)) for i in range(30))
     chained = fleet.save(f"{name}-chained", "", "", device.cert_pem + cas, open(device.key_file).read())
     assert not resumes(server, chained)
+
+
+def resident_mb(server):
+    status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) >> 10
+
+
+def test_a_message_for_many_sessions_that_are_away_is_kept_once(tmp_path):
+    server = Server(tmp_path / "data", ("--test", "--plain-port", "0")).start()
+    for i in range(200):
+        with wire.plain_wire(server) as session:
+            assert session.connect(f"away-{i}", props=[(wire.SESSION_EXPIRY, 3600)]).code == 0
+            assert session.subscribe(("away", 1)) == [1]
+    before = resident_mb(server)
+    with wire.plain_wire(server) as publisher:
+        assert publisher.connect("publisher").code == 0
+        for i in range(50):
+            publisher.send_publish("away", b"x" * 100000, qos=1)
+        for i in range(50):
+            publisher.expect(wire.PUBACK)
+    assert resident_mb(server) - before < 500  # for each session it would be 1000 and more
+    server.stop()
