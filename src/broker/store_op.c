@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/map.h"
 #include "broker/client.h"
 #include "generated/iot_records.h"
 
@@ -20,22 +21,59 @@ struct StoreBatch {
     Shard *shard;
     Arena arena, scratch;
     StoreOp *first, **tail;
+    Map lowered; /* of one run: Lowered by account and message */
 };
+
+/* How many receivers of a message have gone. Its record holds its bytes, so that it is written once for all of them. */
+typedef struct {
+    Tenant tenant;
+    int64_t id, n;
+} Lowered;
 
 static Tenant tenant_of(const Broker *b, const Space *s) {
     return (Tenant){ s->account, b->o.region };
 }
 
 static void batch_free(StoreBatch *b) {
+    map_free(&b->lowered);
     arena_free(&b->arena);
     arena_free(&b->scratch);
     free(b);
 }
 
+static void lower_references(StoreBatch *b, Tenant t, int64_t id) {
+    Str key = str_format(&b->scratch, "%.*s/%lld", PS(t.account), (long long)id);
+    Lowered *l = map_get(&b->lowered, key);
+    if (!l) {
+        l = arena_new(&b->scratch, Lowered);
+        *l = (Lowered){ .tenant = t, .id = id };
+        map_put(&b->lowered, key, l);
+    }
+    l->n++;
+}
+
+static Err write_lowered(const Lowered *l, Txn *txn, Arena *scratch) {
+    StoredMessageRecord body;
+    Err e = stored_message_record_get(txn, l->tenant, l->id, scratch, &body);
+    if (e == ERR_NOT_FOUND) return OK;
+    if (e != OK) return e;
+    body.references -= l->n;
+    if (body.references <= 0) return stored_message_record_delete(txn, l->tenant, l->id);
+    return stored_message_record_put(txn, l->tenant, &body);
+}
+
 static Err batch_run(Job *job, Txn *txn) {
     StoreBatch *b = (StoreBatch *)job;
+    Arena one = { 0 };
     Err e = OK;
+    map_free(&b->lowered); /* of a run before */
+    b->lowered = (Map){ 0 };
     for (StoreOp *op = b->first; op && e == OK; op = op->next) e = op->run(op, txn, &b->scratch);
+    map_each (&b->lowered, slot) {
+        if (e == OK) e = write_lowered(slot->value, txn, &one);
+        arena_reset(&one);
+    }
+    arena_free(&one);
     return e;
 }
 
@@ -196,32 +234,20 @@ void store_message_forget(MessageOp *op) {
 
 typedef struct {
     StoreOp op;
+    StoreBatch *batch;
     Tenant tenant;
     Str client_id;
     int64_t seq;
 } DeleteOp;
 
-static Err lower_references(Txn *txn, Tenant t, int64_t id, Arena *scratch) {
-    StoredMessageRecord body;
-    Err e = stored_message_record_get(txn, t, id, scratch, &body);
-    if (e == ERR_NOT_FOUND) return OK;
-    if (e != OK) return e;
-    if (--body.references <= 0) return stored_message_record_delete(txn, t, id);
-    return stored_message_record_put(txn, t, &body);
-}
-
-static Err delete_message(Txn *txn, Tenant t, Str client_id, int64_t seq, Arena *scratch) {
-    SessionMessageRecord r;
-    Err e = session_message_record_get(txn, t, client_id, seq, scratch, &r);
-    if (e == ERR_NOT_FOUND) return OK;
-    if (e == OK && r.message_id) e = lower_references(txn, t, r.message_id, scratch);
-    if (e == OK) e = session_message_record_delete(txn, t, client_id, seq);
-    return e;
-}
-
 static Err delete_run(StoreOp *op, Txn *txn, Arena *scratch) {
     DeleteOp *d = (DeleteOp *)op;
-    return delete_message(txn, d->tenant, d->client_id, d->seq, scratch);
+    SessionMessageRecord r;
+    Err e = session_message_record_get(txn, d->tenant, d->client_id, d->seq, scratch, &r);
+    if (e == ERR_NOT_FOUND) return OK;
+    if (e == OK && r.message_id) lower_references(d->batch, d->tenant, r.message_id);
+    if (e == OK) e = session_message_record_delete(txn, d->tenant, d->client_id, d->seq);
+    return e;
 }
 
 void store_message_acked(Shard *shard, Session *s, uint64_t seq, MessageOp *op) {
@@ -233,6 +259,7 @@ void store_message_acked(Shard *shard, Session *s, uint64_t seq, MessageOp *op) 
     if (skipped) return;
     DeleteOp *d = store_op_new(shard, sizeof *d, &arena);
     *d = (DeleteOp){ .op = { .run = delete_run },
+                     .batch = batch(shard),
                      .tenant = tenant_of(shard->broker, s->space),
                      .client_id = str_dup(arena, s->client_id),
                      .seq = (int64_t)seq };
@@ -380,6 +407,7 @@ void store_session(Shard *shard, Session *s, StoreOpDone *done, void *ctx) {
 
 typedef struct {
     StoreOp op;
+    StoreBatch *batch;
     Tenant tenant;
     Str client_id;
 } EraseOp;
@@ -394,8 +422,8 @@ static Err erase_run(StoreOp *op, Txn *txn, Arena *scratch) {
     e = session_message_record_scan_of_client_id(txn, x->tenant, x->client_id, STR_NONE, false, &scan);
     if (e != OK) return e;
     while (e == OK && session_message_record_next(scan, scratch, &row)) {
-        if (row.message_id) e = lower_references(txn, x->tenant, row.message_id, scratch);
-        if (e == OK) e = session_message_record_delete(txn, x->tenant, x->client_id, row.sequence);
+        if (row.message_id) lower_references(x->batch, x->tenant, row.message_id);
+        e = session_message_record_delete(txn, x->tenant, x->client_id, row.sequence);
     }
     Err end = record_scan_end(scan);
     return e == OK ? end : e;
@@ -405,6 +433,7 @@ void store_session_erase(Shard *shard, Session *s) {
     Arena *arena;
     EraseOp *x = store_op_new(shard, sizeof *x, &arena);
     *x = (EraseOp){ .op = { .run = erase_run },
+                    .batch = batch(shard),
                     .tenant = tenant_of(shard->broker, s->space),
                     .client_id = str_dup(arena, s->client_id) };
     store_op_add(shard, &x->op);

@@ -2,6 +2,7 @@
 import pathlib
 import select
 import socket
+import time
 
 import pytest
 from support import wire, x509
@@ -91,4 +92,10 @@ def test_a_message_for_many_sessions_that_are_away_is_kept_once(tmp_path):
         for i in range(50):
             publisher.expect(wire.PUBACK)
     assert resident_mb(server) - before < 500  # for each session it would be 1000 and more
+    server.advance(4000)  # all expire, and with them what was kept for them
+    peak = 0
+    for _ in range(20):
+        peak = max(peak, resident_mb(server))
+        time.sleep(0.1)
+    assert peak - before < 500
     server.stop()
