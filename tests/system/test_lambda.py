@@ -491,8 +491,8 @@ def test_bad_calls_are_told(client, name):
     assert failure(client.invoke, FunctionName=f"arn:aws:lambda:{REGION}:111122223333:function:{name}")[0] == "ResourceNotFoundException"
     dry = client.invoke(FunctionName=name, InvocationType="DryRun")
     assert dry["StatusCode"] == 204
-    code, text = failure(client.create_alias, FunctionName=name, Name="a", FunctionVersion="$LATEST")
-    assert code == "NotImplementedException"
+    code, text = failure(client.create_function_url_config, FunctionName=name, AuthType="NONE")
+    assert code == "NotImplementedException" and "CreateFunctionUrlConfig" in text
 
 
 def test_another_account_sees_nothing_of_it(client, host, name):
