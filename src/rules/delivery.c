@@ -45,11 +45,11 @@ static void part_fail(Part *p, Str why, Str resource) {
 }
 
 static void part_over(Delivery *d, Part *p) {
-    atomic_fetch_sub_explicit(&d->waiting, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&p->figures->queued, 1, memory_order_relaxed);
     if (!p->dropped)
         atomic_fetch_add_explicit(p->failed ? &p->figures->failed : &p->figures->succeeded, 1, memory_order_relaxed);
     p->over(p);
+    atomic_fetch_sub_explicit(&d->waiting, 1, memory_order_relaxed);
 }
 
 PartBatch *part_batch_new(size_t n) {

@@ -1,7 +1,10 @@
 #include "rules/rule.h"
 
+#include <openssl/sha.h>
+
 #include <stdlib.h>
 
+#include "base/encode.h"
 #include "api/codec.h"
 #include "rules/actions/kinds.h"
 
@@ -119,6 +122,14 @@ static size_t republishes(const Rule *r) {
     return n + (r->error && r->error->kind == &ACTION_REPUBLISH && n < r->plans_n);
 }
 
+static Str version_of(Rule *r) {
+    enum { HASH_BYTES = 16 };
+    uint8_t hash[SHA256_DIGEST_LENGTH];
+    Str text = str_format(&r->arena, "%.*s %.*s", PS(r->name), PS(r->payload));
+    SHA256(text.ptr, text.len, hash);
+    return hex_encode(&r->arena, (Str){ hash, HASH_BYTES });
+}
+
 static void hold_roles(Rule *r, RoleBook *book) {
     if (!book) return;
     r->roles = book;
@@ -135,7 +146,8 @@ Err rule_new(const RuleSpec *spec, Str json, RuleFigures *figures, Arena *scratc
     IotTopicRulePayload payload;
     Compiled c = { 0 };
     r->refs = 1;
-    Err e = rule_payload_read(str_dup(&r->arena, json), &r->arena, &payload);
+    r->payload = str_dup(&r->arena, json);
+    Err e = rule_payload_read(r->payload, &r->arena, &payload);
     if (e != OK) *fault = (RuleFault){ .text = S("The stored rule is no JSON of a TopicRulePayload") };
     if (e == OK) e = compile(spec, &payload, &r->arena, &c, fault);
     if (e != OK) {
@@ -149,6 +161,7 @@ Err rule_new(const RuleSpec *spec, Str json, RuleFigures *figures, Arena *scratc
     r->name = str_dup(&r->arena, spec->name);
     r->arn =
         str_format(&r->arena, "arn:aws:iot:%.*s:%.*s:rule/%.*s", PS(spec->region), PS(spec->account), PS(spec->name));
+    r->version = version_of(r);
     r->sql = c.sql;
     r->filter = sql_topic_filter(c.sql);
     r->outside = c.outside;

@@ -35,7 +35,9 @@ typedef struct Rule {
     bool disabled;
     Plan *plans;
     size_t plans_n;
-    Plan *error; /* NULL: none */
+    Plan *error;               /* NULL: none */
+    Str payload, version;      /* TopicRulePayload as JSON; a hash of it and the name */
+    _Atomic bool version_kept; /* its RuleVersion is in the store */
     RoleBook *roles;
     RoleSeat **seats;   /* of the plans, then of the error action; NULL: it has no role */
     size_t republishes; /* of one message, at most */

@@ -342,49 +342,13 @@ static Err load_rules(Rules *r, Txn *txn, Str account) {
     return record_scan_end(scan);
 }
 
-static void bring_back(Rules *r, Str account, const RuleWorkRecord *row) {
-    const WorkMessage m = { .in = { .topic = row->topic,
-                                    .payload = row->payload,
-                                    .client_id = row->client_id,
-                                    .principal = row->principal,
-                                    .trace_id = row->trace_id,
-                                    .source_ip = row->source_ip,
-                                    .time_ms = row->time_ms,
-                                    .properties = row->props },
-                            .depth = (uint32_t)row->depth };
-    Rule *rule = rules_find(r, account, row->rule_name);
-    if (!rule || rule->disabled) {
-        rule_release(rule);
-        tell_broken(r, account, row->rule_name, S("a message waited for it, but it is gone or disabled: dropped"));
-        return;
-    }
-    work_bring_back(r, rule, &m, row->work_id);
-    rule_release(rule);
-}
-
-static Err load_work(Rules *r, Txn *txn, Str account) {
-    RecordScan *scan;
-    RuleWorkRecord row;
-    Arena arena = { 0 };
-    Err e = rule_work_record_scan(txn, (Tenant){ account, r->o.region }, STR_NONE, false, &scan);
-    if (e != OK) return e;
-    while (rule_work_record_next(scan, &arena, &row)) {
-        bring_back(r, account, &row);
-        if ((uint64_t)row.work_id >= atomic_load(&r->next_work_id))
-            atomic_store(&r->next_work_id, (uint64_t)row.work_id + 1);
-        arena_reset(&arena);
-    }
-    arena_free(&arena);
-    return record_scan_end(scan);
-}
-
 Err rules_load_account(Rules *r, Str account) {
     Txn *txn;
     Err e = txn_begin(r->o.store, &txn);
     if (e != OK) return e;
     e = load_rules(r, txn, account);
-    if (e == OK) e = load_work(r, txn, account);
     txn_abort(txn);
+    if (e == OK) e = work_load(r, account);
     if (e == OK) destinations_changed(r, account);
     return e;
 }
@@ -489,12 +453,14 @@ static void sum_rule(const RuleFigures *f, RulesFigures *sum) {
         *(error ? &sum->error_failed : &sum->failed) += count(&a->failed);
         sum->retried += count(&a->retried);
         sum->actions_throttled += count(&a->throttled);
-        sum->queued += atomic_load_explicit(&a->queued, memory_order_relaxed);
     }
 }
 
 RulesFigures rules_figures(Rules *r) {
-    RulesFigures sum = { .rules = atomic_load(&r->rules_n), .not_found = count(&r->not_found) };
+    RulesFigures sum = { .rules = atomic_load(&r->rules_n),
+                         .not_found = count(&r->not_found),
+                         .queued =
+                             (int64_t)delivery_waiting(r->delivery) }; /* those of rules that are gone with them */
     pthread_rwlock_rdlock(&r->lock);
     map_each (&r->spaces, space)
         map_each (&((RuleSpace *)space->value)->by_name, rule) sum_rule(((Rule *)rule->value)->figures, &sum);

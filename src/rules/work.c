@@ -86,7 +86,7 @@ void work_tell_part(Rules *r, const Work *w, const Part *p) {
 
 /* ------------------------------------------------------------------------------------------------ life */
 
-static Work *work_new(Rules *r, Rule *rule, const WorkMessage *m) {
+Work *work_new(Rules *r, Rule *rule, const WorkMessage *m) {
     Work *w = mem_new(sizeof *w);
     Arena *a = &w->arena;
     w->rules = r;
@@ -278,15 +278,6 @@ void work_evaluate_later(Rules *r, Rule *rule, const WorkMessage *m, const RuleM
 }
 
 /* ------------------------------------------------------------------------------------------------ after a restart */
-
-void work_bring_back(Rules *r, Rule *rule, const WorkMessage *m, int64_t id) {
-    Work *w = work_new(r, rule, m);
-    w->id = id;
-    w->written = true;
-    atomic_store(&w->state, STORED);
-    w->next = r->brought_back;
-    r->brought_back = w;
-}
 
 void work_resume(Rules *r) {
     Work *list = r->brought_back;

@@ -18,7 +18,8 @@ void work_evaluate(Rules *r, Rule *rule, SqlMessage *message, const WorkMessage 
                    const RuleMessage *hold);
 /* The same on a thread of the pool: the statement, or a template, reaches outside. */
 void work_evaluate_later(Rules *r, Rule *rule, const WorkMessage *m, const RuleMessage *hold);
-/* From the store, after a restart: evaluated again. */
-void work_bring_back(Rules *r, Rule *rule, const WorkMessage *m, int64_t id);
+/* From the store, after a restart: evaluated again by work_resume, each by the rule that took it, whatever has become
+ * of that since. Errors: ERR_IO, ERR_CORRUPT */
+NODISCARD Err work_load(Rules *r, Str account);
 /* Those that were brought back begin. */
 void work_resume(Rules *r);

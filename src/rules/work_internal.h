@@ -32,6 +32,7 @@ struct Work {
 };
 
 /* ---- work.c ---- */
+Work *work_new(Rules *r, Rule *rule, const WorkMessage *m);
 void work_release(Work *w);
 RuleEvent work_event(const Rule *rule, const WorkMessage *m, LogLevel level, const char *name, bool success);
 void work_tell_part(Rules *r, const Work *w, const Part *p);

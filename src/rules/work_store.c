@@ -45,13 +45,22 @@ static Err put_run(Job *job, Txn *txn) {
                            .trace_id = in->trace_id,
                            .source_ip = in->source_ip,
                            .time_ms = in->time_ms,
-                           .depth = w->message.depth };
-    return rule_work_record_put(txn, tenant_of(w), &row);
+                           .depth = w->message.depth,
+                           .rule_version = w->rule->version };
+    Err e = OK;
+    if (!atomic_load(&w->rule->version_kept)) {
+        const RuleVersionRecord version = { .rule_version = w->rule->version,
+                                            .rule_name = w->rule->name,
+                                            .payload = w->rule->payload };
+        e = rule_version_record_put(txn, tenant_of(w), &version);
+    }
+    return e == OK ? rule_work_record_put(txn, tenant_of(w), &row) : e;
 }
 
 static void put_done(Job *job, Err e) {
     Work *w = (Work *)((char *)job - offsetof(Work, put));
     if (e != OK) w->written = false;
+    if (w->written) atomic_store(&w->rule->version_kept, true);
     broker_rule_release(w->hold, e == OK);
     if (atomic_fetch_or(&w->state, STORED) & OVER)
         take_away(w);
