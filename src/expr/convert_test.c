@@ -101,8 +101,82 @@ static void random_values_convert_as_the_tables_say(void **state) {
     arena_free(&a);
 }
 
-/* What the operators' tables say of types alone: the result's type, U where it is Undefined.
- */
+static const ExprOperator OP = { .spelled = STR_INIT("op") };
+
+/* - * / % and the sign: Int of two Ints, else Decimal; Undefined without two numbers, by zero and beyond what there is.
+ * The four comparisons agree with each other. */
+static void check_numbers(ExprRun *run, const ExprValue *x, const ExprValue *y, bool both_ints, bool both_numbers) {
+    ExprApply *const arithmetic[] = { expr_apply_sub, expr_apply_mul, expr_apply_div, expr_apply_rem };
+    ExprValue out, less, less_equal, greater, greater_equal;
+    for (size_t i = 0; i < sizeof arithmetic / sizeof *arithmetic; i++) {
+        arithmetic[i](run, &OP, x, y, &out);
+        if (!both_numbers)
+            assert_int_equal(out.type, EXPR_UNDEFINED);
+        else if (both_ints)
+            assert_true(out.type == EXPR_INT || out.type == EXPR_UNDEFINED || out.type == EXPR_DECIMAL);
+        else
+            assert_true(out.type == EXPR_DECIMAL || out.type == EXPR_UNDEFINED);
+        if (both_ints && i >= 2 && y->i != 0) assert_int_equal(out.type, EXPR_INT);
+        if (both_ints && i >= 2 && y->i == 0) assert_int_equal(out.type, EXPR_UNDEFINED);
+    }
+    expr_apply_less(run, &OP, x, y, &less);
+    expr_apply_less_equal(run, &OP, x, y, &less_equal);
+    expr_apply_greater(run, &OP, x, y, &greater);
+    expr_apply_greater_equal(run, &OP, x, y, &greater_equal);
+    assert_true(less.type == less_equal.type && less.type == greater.type && less.type == greater_equal.type);
+    if (less.type == EXPR_BOOLEAN) {
+        assert_true(less.boolean + greater.boolean <= 1);
+        assert_true(less_equal.boolean == !greater.boolean && greater_equal.boolean == !less.boolean);
+    }
+    expr_apply_negate(run, &OP, x, NULL, &out);
+    expr_apply_negate(run, &OP, &out, NULL, &out);
+    ExprValue back = expr_convert(run, x, EXPR_TO_DECIMAL);
+    if (expr_is_number(&back))
+        assert_true(expr_equal(run, &out, &back));
+    else
+        assert_int_equal(out.type, EXPR_UNDEFINED);
+}
+
+/* A Boolean, or a String that reads as one: -1 where it is neither. */
+static int truth_of(const ExprValue *v) {
+    if (v->type == EXPR_BOOLEAN) return v->boolean;
+    if (v->type != EXPR_STRING) return -1;
+    return str_eq_nocase(v->s, S("true")) ? 1 : str_eq_nocase(v->s, S("false")) ? 0 : -1;
+}
+
+static void check_logic(ExprRun *run, const ExprValue *x, const ExprValue *y) {
+    ExprValue out;
+    int p = truth_of(x), q = truth_of(y);
+    expr_apply_and(run, &OP, x, y, &out);
+    if (p >= 0 && q >= 0) assert_true(out.type == EXPR_BOOLEAN && out.boolean == (p && q));
+    if (p < 0 && q < 0) assert_int_equal(out.type, EXPR_UNDEFINED);
+    expr_apply_or(run, &OP, x, y, &out);
+    if (p >= 0 && q >= 0) assert_true(out.type == EXPR_BOOLEAN && out.boolean == (p || q));
+    if (p < 0 && q < 0) assert_int_equal(out.type, EXPR_UNDEFINED);
+    expr_apply_not(run, &OP, x, NULL, &out);
+    assert_int_equal(out.type, p >= 0 ? EXPR_BOOLEAN : EXPR_UNDEFINED);
+    if (p >= 0) assert_true(out.boolean == !p);
+}
+
+/* In an array of itself and another, in one of others, and in what is no array. */
+static void check_in(ExprRun *run, Rng *rng, const ExprValue *x, const ExprValue *y) {
+    ExprValue out, equal, array = expr_items(arena_array(run->arena, ExprValue, 2), 2);
+    size_t at = rng_u64(rng) % 2;
+    array.items[at] = *y;
+    array.items[1 - at] = *x;
+    expr_apply_in(run, &OP, x, &array, &out);
+    assert_int_equal(out.type, x->type == EXPR_UNDEFINED ? EXPR_UNDEFINED : EXPR_BOOLEAN);
+    if (out.type == EXPR_BOOLEAN) assert_true(out.boolean);
+    array.items[1 - at] = *y;
+    expr_apply_in(run, &OP, x, &array, &out);
+    expr_apply_equal(run, &OP, x, y, &equal);
+    if (out.type == EXPR_BOOLEAN) assert_true(out.boolean == (equal.type == EXPR_BOOLEAN && equal.boolean));
+    if (y->type == EXPR_ARRAY) return;
+    expr_apply_in(run, &OP, x, y, &out);
+    assert_int_equal(out.type, EXPR_UNDEFINED);
+}
+
+/* What the operators' tables say of types alone: the result's type, U where it is Undefined. */
 static void random_operands_give_what_the_operators_tables_say(void **state) {
     (void)state;
     Rng rng = { .state = 6 };
@@ -140,6 +214,9 @@ static void random_operands_give_what_the_operators_tables_say(void **state) {
             assert_int_equal(out.type, EXPR_INT);
         else
             assert_int_equal(out.type, EXPR_DECIMAL);
+        check_numbers(&run, &x, &y, both_ints, numeric_p && numeric_q);
+        check_logic(&run, &x, &y);
+        check_in(&run, &rng, &x, &y);
         expr_apply_add(&run, &op, &x, &y, &out);
         if (p == EXPR_STRING || q == EXPR_STRING) {
             bool other_has_text = p > EXPR_NULL && q > EXPR_NULL;

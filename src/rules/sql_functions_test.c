@@ -1,5 +1,7 @@
 #include "rules/testing/trial.h"
 
+#include "base/writer.h"
+
 /* Every function with the examples of its documentation and the results stated there, and what its table of types
  * says of the others. Source: AWS IoT developer guide, SQL functions */
 
@@ -435,8 +437,127 @@ static void encode_and_decode_as_documented(void **state) {
     TRIAL_ROWS("{\"encoded_temp\":\"eyAidGVtcGVyYXR1cmUiOiAzMyB9Cg==\"}", SQL_2016_03_23, rows);
 }
 
+/* What the tables of types have in common, for every function that has such a table and each type of an argument. */
+
+/* The argument stands for each '@'. */
+static Str value_of(Trial *t, const char *expression, const char *argument) {
+    Writer w = writer_in(&t->arena);
+    writer_format(&w, "SELECT VALUE ");
+    for (const char *c = expression; *c; c++) {
+        if (*c == '@')
+            writer_format(&w, "%s", argument);
+        else
+            writer_u8(&w, (uint8_t)*c);
+    }
+    writer_format(&w, " FROM 'a/#'");
+    return trial_run(t, writer_str(&w));
+}
+
+static void check_alike(const char *expression, const char *one, const char *other) {
+    Trial t = trial_new("{}"), u = trial_new("{}");
+    Str a = value_of(&t, expression, one), b = value_of(&u, expression, other);
+    if (!str_eq(a, b)) fail_msg("%s: %s gives %.*s, %s gives %.*s", expression, one, PS(a), other, PS(b));
+    arena_free(&t.arena);
+    arena_free(&u.arena);
+}
+
+static void check_undefined(const char *expression, const char *argument) {
+    Trial t = trial_new("{}");
+    Str got = value_of(&t, expression, argument);
+    if (got.len) fail_msg("%s of %s gives %.*s", expression, argument, PS(got));
+    arena_free(&t.arena);
+}
+
+static const char *const NO_NUMBER[] = { "true", "false", "[1]", "{'a': 1}", "null", "missing", "'text'", "''" };
+
+static void functions_of_numbers_take_numbers_and_texts_of_them(void **state) {
+    (void)state;
+    static const char *const all[] = {
+        "abs(@)",       "acos(@)",      "asin(@)",         "atan(@)",         "atan2(@, 1)",  "atan2(1, @)",
+        "bitand(@, 1)", "bitand(1, @)", "bitor(@, 1)",     "bitor(1, @)",     "bitxor(@, 1)", "bitxor(1, @)",
+        "bitnot(@)",    "ceil(@)",      "chr(@)",          "cos(@)",          "cosh(@)",      "exp(@)",
+        "floor(@)",     "ln(@)",        "log(@)",          "mod(@, 3)",       "mod(3, @)",    "power(@, 2)",
+        "power(2, @)",  "round(@)",     "remainder(@, 3)", "remainder(3, @)", "sign(@)",      "sin(@)",
+        "sinh(@)",      "sqrt(@)",      "tan(@)",          "tanh(@)",         "trunc(@, 1)",
+    };
+    static const char *const numbers[][2] = {
+        { "1", "'1'" }, { "0.5", "'0.5'" }, { "65", "'65'" }, { "2.5E-1", "'2.5E-1'" }
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        for (size_t k = 0; k < sizeof NO_NUMBER / sizeof *NO_NUMBER; k++) check_undefined(all[i], NO_NUMBER[k]);
+        for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++) check_alike(all[i], numbers[k][0], numbers[k][1]);
+    }
+}
+
+static void functions_of_texts_convert_and_refuse_null_and_undefined(void **state) {
+    (void)state;
+    static const char *const all[] = {
+        "lower(@)",
+        "upper(@)",
+        "trim(@)",
+        "ltrim(@)",
+        "rtrim(@)",
+        "length(@)",
+        "numbytes(@)",
+        "md2(@)",
+        "md5(@)",
+        "sha1(@)",
+        "sha224(@)",
+        "sha256(@)",
+        "sha384(@)",
+        "sha512(@)",
+        "lpad(@, 2)",
+        "rpad(@, 2)",
+        "substring(@, 1)",
+        "substring(@, 1, 2)",
+        "startswith(@, 't')",
+        "startswith('true', @)",
+        "endswith(@, 'e')",
+        "endswith('true', @)",
+        "indexof(@, 'r')",
+        "indexof('true', @)",
+        "replace(@, 'u', 'x')",
+        "replace('true', @, 'x')",
+        "replace('true', 'u', @)",
+        "regexp_matches(@, '[a-z]')",
+        "regexp_replace(@, '[a-z]', 'x')",
+        "regexp_replace('abc', 'b', @)",
+        "regexp_substr(@, '[a-z1]+')",
+        "encode(@, 'base64')",
+    };
+    static const char *const texts[][2] = { { "12", "'12'" },
+                                            { "1.50", "'1.50'" },
+                                            { "true", "'true'" },
+                                            { "[1, 'a']", "'[1,\"a\"]'" },
+                                            { "{'a': true}", "'{\"a\":true}'" } };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        check_undefined(all[i], "null");
+        check_undefined(all[i], "missing");
+        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) check_alike(all[i], texts[k][0], texts[k][1]);
+    }
+}
+
+/* The number of places or spaces, an index: rounded down, out of a text as well. */
+static void second_arguments_convert_as_well(void **state) {
+    (void)state;
+    static const char *const all[] = { "lpad('a', @)",           "rpad('a', @)",
+                                       "substring('abcdef', @)", "substring('abcdef', 0, @)",
+                                       "get('abc', @)",          "get([1, 2, 3], @)",
+                                       "trunc(1.23456, @)" };
+    static const char *const none[] = { "[1]", "{'a': 1}", "null", "missing", "'text'" };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        for (size_t k = 0; k < sizeof none / sizeof *none; k++) check_undefined(all[i], none[k]);
+        check_alike(all[i], "1", "1.0");
+        if (!strstr(all[i], "trunc")) check_alike(all[i], "1", "'1'");
+        if (!strstr(all[i], "get")) check_alike(all[i], "1", "1.9");
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(functions_of_numbers_take_numbers_and_texts_of_them),
+        cmocka_unit_test(functions_of_texts_convert_and_refuse_null_and_undefined),
+        cmocka_unit_test(second_arguments_convert_as_well),
         cmocka_unit_test(numbers_as_documented),
         cmocka_unit_test(doubles_keep_their_point_in_the_first_version),
         cmocka_unit_test(texts_as_documented),
