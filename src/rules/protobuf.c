@@ -4,6 +4,7 @@
 
 #include "base/encode.h"
 #include "base/reader.h"
+#include "rules/protobuf_well_known.h"
 
 /* A descriptor is itself a message, so one reader of fields serves both. Types refer to each other by full name, and
  * are looked up in the set each time: a set is small, and nothing is kept between messages. */
@@ -197,6 +198,7 @@ typedef struct {
 } Slot;
 
 static ExprValue message_value(Decoder *d, Str descriptor, Str bytes, int depth);
+static ExprValue typed_value(Decoder *d, Str name, Str descriptor, Str bytes, int depth);
 
 static ExprValue int_text(Decoder *d, ExprInt i) {
     char text[INT_TEXT_BYTES_MAX];
@@ -305,7 +307,7 @@ static void add_bytes(Decoder *d, Slot *slot, Str bytes, int depth) {
     } else if (slot->type == TYPE_BYTES) {
         add(d, slot, expr_string(base64_encode(d->run->arena, bytes)));
     } else {
-        add(d, slot, message_value(d, slot->message, bytes, depth + 1));
+        add(d, slot, typed_value(d, slot->type_name, slot->message, bytes, depth + 1));
     }
 }
 
@@ -416,6 +418,44 @@ static ExprValue message_value(Decoder *d, Str descriptor, Str bytes, int depth)
         members[some++] = (ExprMember){ slots[i].name, v };
     }
     return expr_members(members, some);
+}
+
+/* {"@type": "type.googleapis.com/NAME", …its members}, or {"@type": …, "value": its form}. */
+static ExprValue any_value(Decoder *d, Str bytes, int depth) {
+    enum { ANY_TYPE = 1, ANY_BYTES = 2 };
+    Str url = bytes_of(bytes, ANY_TYPE), name = url, rest = url;
+    while (rest.ptr) name = str_cut(&rest, '/');
+    if (!str_is_utf8(url)) fail(d, ERR_MALFORMED, S("the type of an Any is not UTF-8"));
+    if (!url.len || d->err != OK) return expr_members(NULL, 0);
+    Str descriptor = find_type(d, name, false);
+    if (!descriptor.ptr)
+        fail(d, ERR_NOT_FOUND,
+             str_format(d->run->arena, "the descriptor file has no type %.*s, of which an Any is", PS(name)));
+    if (d->err != OK) return expr_undefined();
+    ExprValue inner = typed_value(d, name, descriptor, bytes_of(bytes, ANY_BYTES), depth + 1);
+    bool formed = protobuf_is_well_known(name) || inner.type != EXPR_OBJECT;
+    size_t n = 0;
+    ExprMember *members = expr_make_members(d->run, formed ? 2 : expr_count(&inner) + 1);
+    if (!members) return expr_undefined();
+    members[n++] = (ExprMember){ S("@type"), expr_string(url) };
+    if (formed) members[n++] = (ExprMember){ S("value"), inner };
+    for (ExprEach each = expr_each(&inner, false); !formed && expr_next(&each);)
+        members[n++] = (ExprMember){ each.key, each.value };
+    return expr_members(members, n);
+}
+
+/* name: full, with or without a dot before it */
+static ExprValue typed_value(Decoder *d, Str name, Str descriptor, Str bytes, int depth) {
+    if (str_starts(name, S("."))) name = str_from(name, 1);
+    if (depth > DEPTH_MAX) fail(d, ERR_LIMIT, S("messages are nested too deep"));
+    if (d->err != OK) return expr_undefined();
+    if (str_eq(name, S("google.protobuf.Any"))) return any_value(d, bytes, depth);
+    ExprValue v = message_value(d, descriptor, bytes, depth), formed;
+    Str why;
+    if (d->err != OK || d->run->err != OK || !protobuf_is_well_known(name)) return v;
+    Err e = protobuf_well_known(d->run, name, &v, &formed, &why);
+    if (e != OK) fail(d, e, why);
+    return e == OK ? formed : expr_undefined();
 }
 
 Err protobuf_decode(ExprRun *run, Str set, Str file, Str type, Str message, ExprValue *out, Str *why) {

@@ -7,7 +7,8 @@ import random
 import subprocess
 
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
+from google.protobuf import (any_pb2, descriptor_pb2, descriptor_pool, duration_pb2, empty_pb2, field_mask_pb2, json_format,
+                             message_factory, struct_pb2, timestamp_pb2, wrappers_pb2)
 from support.server import BINARY
 
 
@@ -44,6 +45,19 @@ def test_shows_where_a_statement_is_wrong(sql):
 
 def test_passes_bytes_through(sql):
     assert sql("SELECT * FROM 'a'", "--topic", "a", payload=b"\x00\xff\n").stdout == b"\x00\xff\n"
+
+
+def test_what_an_action_takes_as_it_is_stays_as_it_is(sql, tmp_path):
+    """Only members that AWS lets have templates are rendered: not a header's name, nor Salesforce's token."""
+    rule = tmp_path / "rule.json"
+    rule.write_text(json.dumps({"sql": "SELECT * FROM 'a'", "actions": [
+        {"http": {"url": "https://h/${d}", "headers": [{"key": "${d}", "value": "${d}"}]}},
+        {"salesforce": {"url": "https://x/${d}", "token": "${d}"}}], "errorAction": {"noSuch": {}}}))
+    done = sql("--rule", rule, "--topic", "a", payload={"d": "7"}, expect=1)
+    _, http, salesforce = done.stdout.decode().splitlines()
+    assert json.loads(http.removeprefix("action http: ")) == {"url": "https://h/7", "headers": [{"key": "${d}", "value": "7"}]}
+    assert json.loads(salesforce.removeprefix("action salesforce: ")) == {"url": "https://x/${d}", "token": "${d}"}
+    assert b"there is no noSuch action" in done.stderr
 
 
 def test_shows_what_each_action_would_be_given(sql, tmp_path):
@@ -202,6 +216,96 @@ def test_protobuf_decodes_as_googles_own_library_does(sql, tmp_path):
         again = sql(f"SELECT VALUE decode(data, 'proto', 'bucket', 'key', '{file}', '{type_}') FROM 'a'", "--topic", "a",
                     "--answers", tmp_path / "answers.json", payload={"data": base64.b64encode(data).decode()})
         assert again.stdout == done.stdout
+
+
+WELL_KNOWN = {timestamp_pb2: "Timestamp", duration_pb2: "Duration", struct_pb2: "Struct Value ListValue",
+              field_mask_pb2: "FieldMask", any_pb2: "Any", empty_pb2: "Empty",
+              wrappers_pb2: "DoubleValue FloatValue Int64Value UInt64Value Int32Value UInt32Value BoolValue StringValue BytesValue"}
+
+
+def well_known_set():
+    """telemetry.proto with one field and one list of each of google.protobuf's types, and their files, as protoc
+    --include_imports writes them."""
+    file = descriptor_pb2.FileDescriptorProto(name="telemetry.proto", package="plant", syntax="proto3")
+    kind, number_of = file.message_type.add(name="Known"), iter(range(1, 100))
+    described = descriptor_pb2.FileDescriptorSet()
+    for source, names in WELL_KNOWN.items():
+        made = descriptor_pb2.FileDescriptorProto()
+        source.DESCRIPTOR.CopyToProto(made)
+        described.file.append(made)
+        file.dependency.append(made.name)
+        for name in names.split():
+            for label, prefix in ((T.LABEL_OPTIONAL, "one"), (T.LABEL_REPEATED, "many")):
+                kind.field.add(name=f"{prefix}_{name.lower()}", number=next(number_of), label=label, type=T.TYPE_MESSAGE,
+                               type_name=f".google.protobuf.{name}")
+    described.file.append(file)
+    return described
+
+
+def fill_known(known, rng):
+    for field in known.DESCRIPTOR.fields:
+        if rng.random() < 0.3:
+            continue
+        prefix, name = field.name.split("_")
+        for _ in range(1 if prefix == "one" else 2):
+            target = getattr(known, field.name) if prefix == "one" else getattr(known, field.name).add()
+            if name in ("timestamp", "duration"):
+                target.seconds = rng.choice([0, 1700000000, -62135596800 if name == "timestamp" else 315576000000, 253402300799
+                                             if name == "timestamp" else 1])
+                target.nanos = rng.choice([0, 500000000, 1000, 1, 999999999])
+                if name == "duration" and rng.random() < 0.5:
+                    target.seconds, target.nanos = -target.seconds, -target.nanos
+            elif name == "struct":
+                target.update({"a": None, "b": [1.5, "x", {"c": True}], "d": {}})
+            elif name == "value":
+                json_format.Parse(rng.choice(["null", "1.25", '"x"', "false", '{"a":[]}', "[1,null]"]), target)
+            elif name == "listvalue":
+                target.extend([1, "two", False, None])
+            elif name == "fieldmask":
+                target.paths.extend(["foo_bar.baz", "q"])
+            elif name == "any":
+                target.Pack(rng.choice([timestamp_pb2.Timestamp(seconds=5), struct_pb2.ListValue(),
+                                        field_mask_pb2.FieldMask(paths=["a_b"]), wrappers_pb2.Int64Value(value=7)]))
+            elif name != "empty" and rng.random() < 0.7:
+                target.value = {"boolvalue": True, "stringvalue": "ä", "bytesvalue": b"\x00\xff", "doublevalue": -2.5,
+                                "floatvalue": 0.5}.get(name, 12345)
+            else:
+                target.SetInParent()
+
+
+def test_the_well_known_types_have_the_forms_that_googles_library_gives_them(sql, tmp_path):
+    """Source: protobuf.dev, ProtoJSON Format."""
+    described = well_known_set()
+    (tmp_path / "set.desc").write_bytes(described.SerializeToString())
+    (tmp_path / "answers.json").write_text(json.dumps({"decode": str(tmp_path / "set.desc")}))
+    pool = descriptor_pool.DescriptorPool()
+    for file in described.file:
+        pool.Add(file)
+    kind = message_factory.GetMessageClass(pool.FindMessageTypeByName("plant.Known"))
+    rng = random.Random(4)
+    for _ in range(25):
+        known = kind()
+        fill_known(known, rng)
+        done = sql("SELECT VALUE decode(*, 'proto', 'b', 'k', 'telemetry', 'Known') FROM 'a'", "--topic", "a", "--answers",
+                   tmp_path / "answers.json", payload=known.SerializeToString() or b"\x0a\x00")
+        wanted = known if known.ListFields() else kind(one_timestamp={})
+        assert plain(parsed(done.stdout)) == plain(parsed(json_format.MessageToJson(wanted, descriptor_pool=pool)))
+
+
+@pytest.mark.parametrize("type_, message", [
+    ("timestamp", timestamp_pb2.Timestamp(seconds=253402300800)), ("timestamp", timestamp_pb2.Timestamp(nanos=-1)),
+    ("duration", duration_pb2.Duration(seconds=1, nanos=-1)), ("duration", duration_pb2.Duration(seconds=315576000001)),
+    ("any", any_pb2.Any(type_url="type.googleapis.com/no.Such", value=b""))])
+def test_well_known_types_that_have_no_form_are_refused(sql, tmp_path, type_, message):
+    (tmp_path / "set.desc").write_bytes(well_known_set().SerializeToString())
+    (tmp_path / "answers.json").write_text(json.dumps({"decode": str(tmp_path / "set.desc")}))
+    number = next(f.number for f in well_known_set().file[-1].message_type[0].field if f.name == f"one_{type_}")
+    inner = message.SerializeToString()
+    data = bytes([number << 3 & 0x7F | 2 | (0x80 if number > 15 else 0)] + ([number >> 4] if number > 15 else [])
+                 + [len(inner)]) + inner
+    done = sql("SELECT VALUE decode(*, 'proto', 'b', 'k', 'telemetry', 'Known') FROM 'a'", "--topic", "a", "--answers",
+               tmp_path / "answers.json", payload=data, expect=1)
+    assert (b"no.Such" if type_ == "any" else type_.capitalize().encode()) in done.stderr
 
 
 @pytest.mark.parametrize("file,type_,data,says", [
