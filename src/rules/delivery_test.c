@@ -1,3 +1,4 @@
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -150,7 +151,7 @@ static void what_fails_for_a_while_is_tried_until_it_does(void **state) {
     assert_int_equal(atomic_load(&bed->figures.actions[0].retried), 2);
     assert_int_equal(atomic_load(&bed->figures.actions[0].throttled), 2);
     assert_int_equal(atomic_load(&bed->figures.actions[0].queued), 0);
-    assert_int_equal(delivery_waiting(bed->delivery), 0);
+    while (delivery_waiting(bed->delivery)) sched_yield(); /* its last part counts until `over` has returned */
 }
 
 static void what_fails_for_good_or_too_often_is_told_with_its_reason(void **state) {

@@ -277,6 +277,9 @@ def test_rules(logging, entries, connect, name):
     assert entries("RuleMatch", ruleName=rule)["topicName"] == f"{name}/in"
     got = entries("RuleExecution", ruleName=rule)
     assert (got["clientId"], got["logLevel"]) == (name, "INFO" if got["status"] == "Success" else "ERROR")
+    # Source: the guide's table of RuleExecution: ruleAction, resources
+    got = entries("RuleExecution", ruleName=rule, ruleAction="RepublishAction")
+    assert got["resources"] == f"{name}/out" and "resource" not in got
     assert not entries.find("StartingRuleExecution")
     logging.delete_topic_rule(ruleName=rule)
 
