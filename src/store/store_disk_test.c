@@ -182,34 +182,77 @@ static void a_log_cut_short_of_what_was_noted_is_refused_and_can_be_salvaged(voi
     assert_non_null(peek(b, S("k1999")).ptr);
 }
 
-/* A limit on the size of files stands for a disk that is full. */
-static void a_write_that_the_disk_refuses_fails_and_what_was_there_stays(void **state) {
-    Bench *b = *state;
+static const uint8_t VALUE[1000] = { 1 };
+
+static Err put_numbered(Bench *b, int n) {
+    char name[16];
+    snprintf(name, sizeof name, "k%d", n);
+    Txn *t = begin(b);
+    assert_int_equal(txn_put(t, str_c(name), (Str){ VALUE, sizeof VALUE }), OK);
+    return txn_commit(t, true);
+}
+
+/* Writes numbered keys until the disk refuses; a limit on the size of files stands for one that is full. *out: how many
+ * were written. What is done while it is full is `meanwhile`. */
+static void fill_the_disk(Bench *b, void (*meanwhile)(Bench *b), int *out) {
     enum { LIMIT = 200 << 10 };
     struct rlimit before, full;
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     full = (struct rlimit){ LIMIT, before.rlim_max };
     void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
-    char name[16];
-    static const uint8_t value[1000] = { 1 };
     int n = 0;
     Err e = OK;
-    for (; e == OK && n < 1000; n++) {
-        Txn *t = begin(b);
-        snprintf(name, sizeof name, "k%d", n);
-        assert_int_equal(txn_put(t, str_c(name), (Str){ value, sizeof value }), OK);
-        e = txn_commit(t, true);
-    }
+    while ((e = put_numbered(b, n)) == OK && n < 1000) n++;
+    if (meanwhile) meanwhile(b);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     signal(SIGXFSZ, handler);
     assert_int_equal(e, ERR_IO);
     assert_true(n > 50);
+    *out = n;
+}
+
+static void refuses_and_reads(Bench *b) {
+    for (int i = 0; i < 3; i++) assert_int_equal(put_numbered(b, 9999), ERR_IO);
+    assert_int_equal(store_tend(b->store), ERR_IO);
+    assert_int_equal(peek(b, S("k0")).len, sizeof VALUE);
+}
+
+static void a_full_disk_refuses_reads_go_on_and_it_heals_without_reopening(void **state) {
+    Bench *b = *state;
+    int n;
+    fill_the_disk(b, refuses_and_reads, &n);
+    Txn *reader = begin(b); /* a scan that is under way holds the database: then the next write tries */
+    Scan *scan;
+    Str key, value;
+    assert_int_equal(scan_begin(reader, S(""), STR_NONE, false, &scan), OK);
+    assert_true(scan_next(scan, &key, &value));
+    assert_int_equal(put_numbered(b, 9999), ERR_IO);
+    assert_int_equal(scan_end(scan), OK);
+    txn_abort(reader);
+    assert_int_equal(put_numbered(b, 9999), OK);
+    assert_int_equal(store_tend(b->store), OK);
+    char name[16];
+    for (int i = 0; i < n; i++) {
+        snprintf(name, sizeof name, "k%d", i);
+        assert_int_equal(peek(b, str_c(name)).len, sizeof VALUE);
+    }
+    shut(b);
+    bench_open(b);
+    assert_int_equal(peek(b, S("k0")).len, sizeof VALUE);
+    assert_int_equal(peek(b, S("k9999")).len, sizeof VALUE);
+}
+
+static void a_write_that_the_disk_refuses_fails_and_what_was_there_stays(void **state) {
+    Bench *b = *state;
+    char name[16];
+    int n;
+    fill_the_disk(b, NULL, &n);
     store_close(b->store);
     bench_open(b);
-    for (int i = 0; i < n - 1; i++) {
+    for (int i = 0; i < n; i++) {
         snprintf(name, sizeof name, "k%d", i);
-        assert_int_equal(peek(b, str_c(name)).len, sizeof value);
+        assert_int_equal(peek(b, str_c(name)).len, sizeof VALUE);
     }
     put(b, S("after"), S("room again"));
 }
@@ -265,6 +308,7 @@ int main(void) {
         ON_DISK(a_damaged_log_is_refused_and_can_be_salvaged),
         ON_DISK(a_log_cut_short_of_what_was_noted_is_refused_and_can_be_salvaged),
         ON_DISK(a_log_cut_short_at_its_end_opens),
+        ON_DISK(a_full_disk_refuses_reads_go_on_and_it_heals_without_reopening),
         ON_DISK(a_write_that_the_disk_refuses_fails_and_what_was_there_stays),
         ON_DISK(a_damaged_or_lost_manifest_is_refused),
         ON_DISK(a_lost_or_damaged_table_is_refused_or_reported_by_the_read),

@@ -61,16 +61,22 @@ class Watch:
         silent.abort()
         return loop.time() - began if ended else None
 
-    async def short_session_ends(self):
+    async def leave_short_session(self, expiry_s):
         self.made += 1
-        name = f"brief-{self.made}"
-        brief = await Mqtt(name, 5, clean=True, expiry_s=1).open(self.server.plain_port)
+        brief = await Mqtt(f"brief-{self.made}", 5, clean=True, expiry_s=expiry_s).open(self.server.plain_port)
         await brief.close()
-        await asyncio.sleep(4)
+        return f"brief-{self.made}"
+
+    async def session_is_there(self, name):
         brief = await Mqtt(name, 5, clean=False, expiry_s=1).open(self.server.plain_port)
         present = brief.session_present
         await brief.close()
-        return not present
+        return present
+
+    async def short_session_ends(self):
+        name = await self.leave_short_session(1)
+        await asyncio.sleep(4)
+        return not await self.session_is_there(name)
 
 
 async def signed(traffic, ahead_s):
@@ -161,11 +167,15 @@ async def jumps(cases, folder, options):
         verdict = await traffic.settle()
         cases.say(traffic.told(verdict))
         cases.add("clock jumps: nothing is lost, doubled or out of order", cases.bad(verdict))
+        name = await watch.leave_short_session(3)
         clock.set(-2 * HOUR_S)
         server.kill()
         server.start()
         cases.add("a restart with the clock gone back keeps sessions and messages",
                   "" if await watch.away_is_there() else "the session is gone")
+        await asyncio.sleep(5)
+        cases.add("a restart with the clock gone back makes no session live longer than it may",
+                  "it was still there" if await watch.session_is_there(name) else "")
         clock.set(0)
         verdict = await traffic.read_shadow()
         cases.add("a restart with the clock gone back keeps the shadow", cases.bad(verdict))
