@@ -91,6 +91,14 @@ static bool find_file(const char *dir, const char *part, char *path, size_t n) {
     return found;
 }
 
+static void flip(FILE *f, long at) {
+    fseek(f, at, SEEK_SET);
+    int c = fgetc(f);
+    fseek(f, at, SEEK_SET);
+    fputc(c ^ 0x5A, f);
+    fflush(f);
+}
+
 /* Flips a byte at a tenth of the file; returns false when there is no such file. */
 static bool damage(const char *dir, const char *part) {
     char path[512];
@@ -98,11 +106,7 @@ static bool damage(const char *dir, const char *part) {
     FILE *f = fopen(path, "r+b");
     assert_non_null(f);
     fseek(f, 0, SEEK_END);
-    long at = ftell(f) / 10;
-    fseek(f, at, SEEK_SET);
-    int c = fgetc(f);
-    fseek(f, at, SEEK_SET);
-    fputc(c ^ 0x5A, f);
+    flip(f, ftell(f) / 10);
     fclose(f);
     return true;
 }
@@ -263,8 +267,19 @@ static void a_damaged_or_lost_manifest_is_refused(void **state) {
     shut(b);
     assert_true(damage(b->dir, "MANIFEST"));
     refused_as_corrupt(b);
+    assert_true(damage(b->dir, "MANIFEST")); /* and back */
     char path[512];
     assert_true(find_file(b->dir, "MANIFEST", path, sizeof path));
+    struct stat st; /* each bit of it counts: the length of a record, changed, makes it look cut short */
+    assert_int_equal(stat(path, &st), 0);
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    for (long at = 0; at < st.st_size; at += 13) {
+        flip(f, at);
+        refused_as_corrupt(b);
+        flip(f, at);
+    }
+    fclose(f);
     assert_int_equal(unlink(path), 0);
     refused_as_corrupt(b);
     assert_true(find_file(b->dir, "CURRENT", path, sizeof path));

@@ -6,17 +6,41 @@
 
 /* What must still be there at the next opening, in the file NOTED.
  *
- * RocksDB takes a MANIFEST that was cut short for one whose last write did not finish, forgets the tables that the
- * lost part named and deletes them: it would start empty, without a word. A MANIFEST only grows, so its name and
- * length are noted; one that is shorter than noted is damaged. A log that was cut short it takes for one whose last
- * writes a crash interrupted: so the position (store_position) up to which everything is known to be on the disk is
- * noted too, after each opening and closing and once a second while it grows; a database that ends before it has lost
- * what was promised. The note itself is not synced: an old one only claims less. */
+ * RocksDB takes a MANIFEST that was cut short, or in which the length of a record was changed, for one whose last write
+ * did not finish, forgets the tables that the lost part named and deletes them: it would start empty, without a word. A
+ * MANIFEST only grows, so its name, its length and a sum over so many bytes are noted; one that is shorter than noted,
+ * or begins differently, is damaged. A log that was cut short it takes for one whose last writes a crash interrupted:
+ * so the position (store_position) up to which everything is known to be on the disk is noted too, after each opening
+ * and closing and once a second while it grows; a database that ends before it has lost what was promised. The note
+ * itself is not synced: an old one only claims less. */
 
-enum { PATH_BYTES = 4096, NAME_BYTES = 64 };
+enum { PATH_BYTES = 4096, NAME_BYTES = 64, PIECE_BYTES = 1 << 14 };
+
+typedef struct {
+    char manifest[NAME_BYTES];
+    long long bytes;
+    unsigned long long position, sum; /* 0: not noted */
+} Note;
 
 static bool path_in(char *path, const char *dir, const char *name) {
     return snprintf(path, PATH_BYTES, "%s/%s", dir, name) < PATH_BYTES;
+}
+
+/* Of the file's first bytes, FNV-1a: damage is no attack. 0: it cannot be read, or is shorter. */
+static unsigned long long sum_of(const char *dir, const char *name, long long bytes) {
+    char path[PATH_BYTES];
+    uint8_t piece[PIECE_BYTES];
+    unsigned long long sum = 14695981039346656037u;
+    FILE *f = path_in(path, dir, name) ? fopen(path, "re") : NULL;
+    if (!f) return 0;
+    while (bytes > 0) {
+        size_t n = fread(piece, 1, bytes < PIECE_BYTES ? (size_t)bytes : PIECE_BYTES, f);
+        if (n == 0) break;
+        for (size_t i = 0; i < n; i++) sum = (sum ^ piece[i]) * 1099511628211u;
+        bytes -= (long long)n;
+    }
+    fclose(f);
+    return bytes > 0 ? 0 : sum;
 }
 
 /* The name and length of the MANIFEST in use. */
@@ -33,38 +57,40 @@ static bool current(const char *dir, char *name, long long *bytes) {
 }
 
 void rocks_note(const char *dir, uint64_t position) {
-    char name[NAME_BYTES], path[PATH_BYTES], fresh[PATH_BYTES];
-    long long bytes;
-    if (!current(dir, name, &bytes) || !path_in(path, dir, "NOTED") || !path_in(fresh, dir, "NOTED.new")) return;
+    char path[PATH_BYTES], fresh[PATH_BYTES];
+    Note n = { .position = position };
+    if (!current(dir, n.manifest, &n.bytes) || !path_in(path, dir, "NOTED") || !path_in(fresh, dir, "NOTED.new"))
+        return;
+    n.sum = sum_of(dir, n.manifest, n.bytes);
     FILE *f = fopen(fresh, "we");
     if (!f) return;
-    bool ok = fprintf(f, "%s %lld %llu\n", name, bytes, (unsigned long long)position) > 0;
+    bool ok = fprintf(f, "%s %lld %llu %llx\n", n.manifest, n.bytes, n.position, n.sum) > 0;
     ok &= fclose(f) == 0;
     if (!ok || rename(fresh, path) != 0) unlink(fresh); /* the former note stays, which is right as well */
 }
 
-/* Shape: name is NAME_BYTES long. False where nothing is noted. */
-static bool noted(const char *dir, char *name, long long *bytes, unsigned long long *position) {
+/* False where nothing is noted. */
+static bool noted(const char *dir, Note *out) {
     char path[PATH_BYTES];
+    Note n = { 0 };
     FILE *f = path_in(path, dir, "NOTED") ? fopen(path, "re") : NULL;
     if (!f) return false;
-    *position = 0; /* older notes have none */
-    int n = fscanf(f, "%63s %lld %llu", name, bytes, position);
+    int fields = fscanf(f, "%63s %lld %llu %llx", n.manifest, &n.bytes, &n.position, &n.sum); /* older ones have two */
     fclose(f);
-    return n >= 2;
+    if (fields < 2) return false;
+    *out = n;
+    return true;
 }
 
 bool rocks_manifest_whole(const char *dir) {
-    char name[NAME_BYTES], was[NAME_BYTES];
-    long long bytes, were;
-    unsigned long long position;
-    if (!noted(dir, was, &were, &position) || !current(dir, name, &bytes) || strcmp(name, was) != 0) return true;
-    return bytes >= were;
+    char name[NAME_BYTES];
+    long long bytes;
+    Note was;
+    if (!noted(dir, &was) || !current(dir, name, &bytes) || strcmp(name, was.manifest) != 0) return true;
+    return bytes >= was.bytes && (!was.sum || sum_of(dir, name, was.bytes) == was.sum);
 }
 
 uint64_t rocks_noted_position(const char *dir) {
-    char name[NAME_BYTES];
-    long long bytes;
-    unsigned long long position;
-    return noted(dir, name, &bytes, &position) ? position : 0;
+    Note was;
+    return noted(dir, &was) ? was.position : 0;
 }

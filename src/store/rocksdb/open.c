@@ -133,7 +133,7 @@ static Err check_dir(const char *dir, Arena *arena, Listing *found, Str *why) {
         return ERR_FULL;
     }
     if (!rocks_manifest_whole(dir)) {
-        *why = advice(arena, dir, "its MANIFEST is shorter than it was");
+        *why = advice(arena, dir, "its MANIFEST is not what it was");
         return ERR_CORRUPT;
     }
     return OK;

@@ -38,8 +38,8 @@ NODISCARD Err rocks_writable(Rocks *r);
 NODISCARD Err rocks_tend(void *engine, bool sync);
 bool rocks_has_room(const char *dir, uint64_t bytes);
 enum { ROOM_BYTES = 16 << 20, ROOM_OPEN_BYTES = 1 << 20 };
-/* note.c: notes how long the list of tables is, and that all up to `position` is on the disk; whether the list still is
- * at least that long; the position noted, or 0. */
+/* note.c: notes the list of tables, and that all up to `position` is on the disk; whether the list still
+ * begins so; the position noted, or 0. */
 void rocks_note(const char *dir, uint64_t position);
 bool rocks_manifest_whole(const char *dir);
 uint64_t rocks_noted_position(const char *dir);
