@@ -131,7 +131,9 @@ arr[1] + a['b'] + @v.a.b""".splitlines()
 
 
 def tagged(number: int, data: bytes) -> bytes:
-    return bytes([number << 3 | 2, len(data)]) + data
+    """A field of protobuf with a length: below 2^14."""
+    length = [len(data)] if len(data) < 128 else [len(data) & 127 | 128, len(data) >> 7]
+    return bytes([number << 3 | 2, *length]) + data
 
 
 def descriptors() -> bytes:
@@ -162,7 +164,7 @@ def well_known_descriptors() -> bytes:
             + kind(b"Value", field(b"number_value", 2, 1), field(b"string_value", 3, 9))
             + kind(b"M", field(b"a", 2, 11, 1, own + b"Timestamp"), field(b"b", 3, 11, 3, own + b"Any"),
                    field(b"c", 4, 11, 1, own + b"Value"), field(b"d", 5, 11, 1, own + b"BoolValue")))
-    return bytes([0x0a, len(file) & 0x7f | 0x80, len(file) >> 7]) + file
+    return tagged(1, file)
 
 
 KNOWN = b"\x12\x06\x08\x80\xe2\xcf\xaa\x06\x1a\x00\x22\x03\x1a\x01x\x2a\x00"  # without the byte that parts a seed's lines
