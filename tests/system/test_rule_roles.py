@@ -267,3 +267,36 @@ def test_roles_are_asked_after_a_restart(tmp_path_factory, name):
             assert [f["failedResource"] for f in json.loads(got["error"])["failures"]] == ["no/1"]
     finally:
         own.stop()
+
+
+def test_the_folder_that_stands_for_s3_is_let_and_fails_alike(tmp_path_factory, name):
+    """Without an endpoint for S3 an object is a file; the role is asked all the same, and a key that S3 does not take
+    reaches the error action."""
+    own = rule_server(tmp_path_factory.mktemp("folder"))
+    try:
+        iam, api = own.client("iam"), own.client("iot")
+        arn = iam.create_role(RoleName="s3", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+        make_rule(api, name, "SELECT n FROM 'in'", {"s3": {"bucketName": "${bucket}", "key": "k/${n}", "roleArn": arn}},
+                  error=republish("error"))
+
+        def failure(client, bucket, n):
+            client.send_publish("in", json.dumps({"n": n, "bucket": bucket}), qos=0)
+            [one] = json.loads(client.message().payload)["failures"]
+            assert (one["failedAction"], one["failedResource"]) == ("S3Action", f"{bucket}/k/{n}")
+            return one["errorMessage"]
+
+        with wire.plain_wire(own) as client:  # noqa: F811
+            client.connect(name)
+            client.subscribe(("error", 1))
+            client.stream.settimeout(30)
+            assert "not authorized to perform: s3:PutObject on resource: arn:aws:s3:::open/k/1" in failure(client, "open", 1)
+            iam.put_role_policy(RoleName="s3", PolicyName="p", PolicyDocument=json.dumps(
+                statement("Allow", "s3:PutObject", "arn:aws:s3:::open/*")))
+            client.send_publish("in", b'{"n":2,"bucket":"open"}', qos=0)
+            written = own.data / "s3" / "open" / "k" / "2"
+            wait_until(lambda: written.exists() and written.read_bytes() == b'{"n":2}')
+            assert not (own.data / "s3" / "open" / "k" / "1").exists()
+            assert "s3:PutObject" in failure(client, "closed", 3)
+            assert "1 to 1024 are expected" in failure(client, "open", "x" * 1025)
+    finally:
+        own.stop()
