@@ -10,7 +10,7 @@ typedef struct {
     Str id; /* AKIA…, or ASIA… for a temporary key */
     Str secret;
     Str account, user;   /* user: of IAM; of a temporary key the name of its session */
-    const Str *policies; /* IAM documents */
+    const Str *policies; /* IAM documents; of a temporary key those of its session, which narrow what its role may */
     size_t policies_n;
     bool disabled;
     int64_t created_ms;

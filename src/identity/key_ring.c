@@ -64,8 +64,9 @@ static void set_vars(Principal *p, const AccessKey *key) {
     p->vars = vars;
 }
 
-/* Errors: those of policy_compile: a stored document that no longer compiles */
-static Err principal_of(const AccessKey *key, Principal **out) {
+/* session_n: how many of the key's policies, the last ones, narrow what the others allow.
+ * Errors: those of policy_compile: a stored document that no longer compiles */
+static Err principal_of(const AccessKey *key, size_t session_n, Principal **out) {
     Principal *p = mem_new(sizeof *p);
     p->kind = PRINCIPAL_ACCESS_KEY;
     p->refs = 1;
@@ -82,7 +83,9 @@ static Err principal_of(const AccessKey *key, Principal **out) {
         Policy *policy;
         PolicyFault fault;
         e = policy_compile(key->user, key->policies[i], POLICY_IAM, &p->arena, &policy, &fault);
-        if (e == OK) p->policies[p->policies_n++] = policy_slot_fixed(policy);
+        if (e != OK) break;
+        if (i >= key->policies_n - session_n) policy_narrow(policy);
+        p->policies[p->policies_n++] = policy_slot_fixed(policy);
     }
     if (e != OK) {
         principal_release(p);
@@ -97,6 +100,7 @@ static Err entry_new(Txn *txn, const AccessKey *from, Entry **out) {
     Entry *entry = mem_new(sizeof *entry);
     Arena *a = &entry->arena;
     AccessKey key = *from;
+    size_t session_n = key.role.len ? key.policies_n : 0;
     if (key.role.len) {
         StrList documents;
         Err e = role_documents(txn, key.account, key.role, a, &documents);
@@ -104,8 +108,11 @@ static Err entry_new(Txn *txn, const AccessKey *from, Entry **out) {
             entry_free(entry);
             return e;
         }
-        key.policies = documents.items;
-        key.policies_n = documents.n;
+        Str *all = arena_array(a, Str, documents.n + session_n + 1);
+        if (documents.n) memcpy(all, documents.items, documents.n * sizeof *all);
+        if (session_n) memcpy(all + documents.n, key.policies, session_n * sizeof *all);
+        key.policies = all;
+        key.policies_n = documents.n + session_n;
     }
     Str *texts[] = {
         &key.id, &key.secret, &key.account, &key.user, &key.session_token, &key.role, &key.certificate_id
@@ -120,7 +127,7 @@ static Err entry_new(Txn *txn, const AccessKey *from, Entry **out) {
         vars[i] = (StrPair){ str_dup(a, key.vars.items[i].key), str_dup(a, key.vars.items[i].value) };
     key.vars.items = vars;
     entry->key = key;
-    Err e = principal_of(&key, &entry->principal);
+    Err e = principal_of(&key, session_n, &entry->principal);
     if (e != OK) {
         entry_free(entry);
         return e;

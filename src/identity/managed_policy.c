@@ -39,6 +39,10 @@ static const struct {
       STR_INIT(ALLOW("\"logs:CreateLogGroup\",\"logs:CreateLogStream\",\"logs:PutLogEvents\"")) },
 };
 
+Str managed_policy_arn(size_t i) {
+    return i < sizeof POLICIES / sizeof *POLICIES ? POLICIES[i].arn : STR_NONE;
+}
+
 Str managed_policy_document(Str arn) {
     for (size_t i = 0; i < sizeof POLICIES / sizeof *POLICIES; i++)
         if (str_eq(arn, POLICIES[i].arn)) return POLICIES[i].document;

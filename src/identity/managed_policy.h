@@ -5,3 +5,4 @@
 
 /* The IAM document of arn:aws:iam::aws:policy/…; STR_NONE: not one of those that are here. */
 Str managed_policy_document(Str arn);
+Str managed_policy_arn(size_t i); /* of the i-th that is here; STR_NONE: there are no more */

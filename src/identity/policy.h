@@ -20,6 +20,9 @@ typedef struct {
  * Errors: ERR_MALFORMED (not JSON), ERR_INVALID (not a policy), ERR_LIMIT (size); *fault then says where and why.
  * Owns:   *out belongs to the caller until policy_release */
 NODISCARD Err policy_compile(Str name, Str document, PolicyKind kind, Arena *arena, Policy **out, PolicyFault *fault);
+/* From now on it allows nothing by itself: what other policies allow, one that narrows must allow as well. Before it is
+ * shared. */
+void policy_narrow(Policy *p);
 Policy *policy_retain(Policy *p); /* from any thread */
 void policy_release(Policy *p);   /* accepts NULL */
 Str policy_name(const Policy *p);

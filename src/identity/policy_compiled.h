@@ -19,7 +19,8 @@ typedef struct {
 struct Policy {
     _Atomic int refs;
     PolicyKind kind;
-    Arena arena; /* holds all below */
+    bool narrows; /* allows nothing by itself: what others allow it must allow as well */
+    Arena arena;  /* holds all below */
     Str name;
     const Statement *statements;
     size_t statements_n;
@@ -43,6 +44,7 @@ struct PolicyBound {
     size_t vars_n;
     const BoundStatement *statements; /* denying ones first */
     size_t n, deny_n;
+    bool narrowed; /* one of the policies narrows */
 };
 
 /* action in lower case. */

@@ -63,6 +63,7 @@ void policy_bind(Policy *const *policies, size_t n, const PolicyVar *vars, size_
     BoundStatement *statements = arena_array(arena, BoundStatement, total ? total : 1);
     PolicyBound *bound = arena_new(arena, PolicyBound);
     *bound = (PolicyBound){ .vars = vars, .vars_n = vars_n, .statements = statements };
+    for (size_t i = 0; i < n; i++) bound->narrowed |= policies[i]->narrows;
     for (int deny = 1; deny >= 0; deny--) {
         for (size_t i = 0; i < n; i++)
             for (size_t k = 0; k < policies[i]->statements_n; k++)
@@ -113,8 +114,28 @@ static bool applies(const BoundStatement *b, Str action, Str resource, const Pol
            bound_covers_resource(b, resource, scope, arena) && bound_conditions_hold(b, scope, arena);
 }
 
+void policy_narrow(Policy *p) {
+    p->narrows = true;
+}
+
+/* Some policy must allow it, and one of those that narrow as well.
+ * Source: IAM user guide, "Session policies": the intersection */
+static PolicyDecision decide_narrowed(const PolicyBound *bound, Str action, Str resource, const PolicyScope *scope,
+                                      Arena *arena) {
+    bool allowed[2] = { false, false };
+    for (size_t i = 0; i < bound->n; i++) {
+        const BoundStatement *b = &bound->statements[i];
+        bool *one = &allowed[b->policy->narrows];
+        if (*one || !applies(b, action, resource, scope, arena)) continue;
+        if (i < bound->deny_n) return POLICY_EXPLICIT_DENY;
+        *one = true;
+    }
+    return allowed[0] && allowed[1] ? POLICY_ALLOWED : POLICY_IMPLICIT_DENY;
+}
+
 static PolicyDecision decide(const PolicyBound *bound, Str action, Str resource, const PolicyScope *scope,
                              Arena *arena) {
+    if (bound->narrowed) return decide_narrowed(bound, action, resource, scope, arena);
     for (size_t i = 0; i < bound->n; i++)
         if (applies(&bound->statements[i], action, resource, scope, arena))
             return i < bound->deny_n ? POLICY_EXPLICIT_DENY : POLICY_ALLOWED;

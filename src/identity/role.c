@@ -50,18 +50,25 @@ static void add(Documents *d, Str document) {
     d->items[d->n++] = document;
 }
 
-/* The account's own policy; one that is gone allows nothing. */
-static Err add_customer_policy(Txn *txn, Str account, Str arn, Documents *d) {
+Err role_managed_document(Txn *txn, Str account, Str arn, Arena *arena, Str *out) {
+    Str aws = managed_policy_document(arn);
+    if (aws.ptr) {
+        *out = aws;
+        return OK;
+    }
     size_t slash = arn.len;
     while (slash > 0 && arn.ptr[slash - 1] != '/') slash--;
     IamPolicyRecord policy;
     IamPolicyVersionRecord version;
-    Err e = iam_policy_record_peek(txn, role_tenant(account), str_from(arn, slash), d->arena, &policy);
+    Err e = iam_policy_record_peek(txn, role_tenant(account), str_from(arn, slash), arena, &policy);
+    if (e == OK && !str_eq(arn, str_format(arena, "arn:aws:iam::%.*s:policy%.*s%.*s", PS(account), PS(policy.path),
+                                           PS(policy.policy_name))))
+        e = ERR_NOT_FOUND;
     if (e == OK)
-        e = iam_policy_version_record_peek(txn, role_tenant(account), policy.policy_name, policy.default_version,
-                                           d->arena, &version);
-    if (e == OK) add(d, version.document);
-    return e == ERR_NOT_FOUND ? OK : e;
+        e = iam_policy_version_record_peek(txn, role_tenant(account), policy.policy_name, policy.default_version, arena,
+                                           &version);
+    if (e == OK) *out = version.document;
+    return e;
 }
 
 static Err add_attached(Txn *txn, Str account, Str role_name, Documents *d) {
@@ -71,11 +78,10 @@ static Err add_attached(Txn *txn, Str account, Str role_name, Documents *d) {
     if (e != OK) return e;
     Err inner = OK;
     while (inner == OK && role_attachment_record_next(scan, d->arena, &at)) {
-        Str managed = managed_policy_document(at.policy_arn);
-        if (managed.ptr)
-            add(d, managed);
-        else
-            inner = add_customer_policy(txn, account, at.policy_arn, d);
+        Str document;
+        inner = role_managed_document(txn, account, at.policy_arn, d->arena, &document);
+        if (inner == OK) add(d, document);
+        if (inner == ERR_NOT_FOUND) inner = OK; /* one that is gone allows nothing */
     }
     e = record_scan_end(scan);
     return inner != OK ? inner : e;

@@ -20,6 +20,9 @@ NODISCARD Err role_of_arn(Txn *txn, Str account, Str arn, Arena *arena, RoleReco
 /* The IAM documents that say what it may do; none for a role that is not there. Errors: ERR_IO, ERR_CORRUPT */
 NODISCARD Err role_documents(Txn *txn, Str account, Str role_name, Arena *arena, StrList *out);
 
+/* The document of a managed policy, the account's own or AWS's, as it is now. Errors: ERR_NOT_FOUND */
+NODISCARD Err role_managed_document(Txn *txn, Str account, Str policy_arn, Arena *arena, Str *out);
+
 /* Whether a trust policy is one. Errors: ERR_MALFORMED, ERR_INVALID, ERR_LIMIT; *why says what is wrong */
 enum { ROLE_TRUST_CHARS_MAX = 2048 }; /* Source: IAM quotas */
 NODISCARD Err role_trust_check(Str document, Arena *arena, Str *why);

@@ -7,6 +7,8 @@ Err temporary_key_issue(Txn *txn, const TemporaryKeySpec *spec, int64_t real_ms,
                       .role = spec->role->role_name,
                       .certificate_id = spec->certificate_id,
                       .vars = spec->vars,
+                      .policies = spec->policies.items,
+                      .policies_n = spec->policies.n,
                       .created_ms = real_ms,
                       .expires_ms = real_ms - real_ms % 1000 + spec->seconds * 1000 };
     access_key_generate(&key, rng, arena);

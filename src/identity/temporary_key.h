@@ -12,6 +12,8 @@ typedef struct {
     int64_t seconds;    /* that it lives */
     Str certificate_id; /* that it dies with; STR_NONE: none */
     StrMap vars;        /* of the session, for the role's policies */
+    StrList
+        policies; /* IAM documents of the session: it may what the role may and one of these allows; n 0: the role's */
 } TemporaryKeySpec;
 
 /* Makes one and stores it; after the commit keyring_changed makes it count. Real time, as signatures go by it.

@@ -14,7 +14,7 @@ import requests
 from conftest import allow
 from support import wire
 from support.mqtt import wait_until
-from support.server import ACCOUNT, BINARY, REGION
+from support.server import ACCOUNT, BINARY, REGION, Server
 from support.signed import presigned_path, websocket_wire
 
 CREDENTIALS = "credentials.iot.amazonaws.com"
@@ -372,8 +372,96 @@ def test_a_key_acts_as_a_role_that_trusts_its_account(server, iam, fails, name):
     assert fails(sts.assume_role, RoleArn=role["Arn"], RoleSessionName="me", ExternalId="secret",
                  DurationSeconds=7200)[:2] == ("ValidationError", 400)
     code, status, message = fails(sts.assume_role, RoleArn=role["Arn"], RoleSessionName="me", ExternalId="secret",
-                                  Policy=may(("iot:*", "*")))
-    assert (code, status) == ("NotImplemented", 501) and "Policy" in message
+                                  Tags=[{"Key": "a", "Value": "b"}])
+    assert (code, status) == ("NotImplemented", 501) and "Tags" in message
+
+
+class TestSessionPolicies:
+    """What a session may: what its role and one of its own policies allow. Source: IAM user guide, "Session policies"."""
+
+    @pytest.fixture
+    def taken(self, iam, name):
+        document = {"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}]}
+        role = iam.create_role(RoleName=name[:64], AssumeRolePolicyDocument=json.dumps(document))["Role"]
+        iam.put_role_policy(RoleName=role["RoleName"], PolicyName="p", PolicyDocument=may(
+            ("iot:ListThings", "*"), ("iot:ListPolicies", "*"), ("iot:Publish", "*")))
+        return role
+
+    def session(self, server, role, **more):
+        got = server.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="me", **more)["Credentials"]
+        return {member[0].lower() + member[1:]: value for member, value in got.items()}
+
+    def test_it_may_what_both_allow_and_nothing_else(self, server, taken, fails, data):
+        keys = self.session(server, taken, Policy=may(("iot:ListThings", "*"), ("iot:ListCertificates", "*"), ("iot:Publish", "*")))
+        iot = with_keys(server, "iot", keys)
+        assert "things" in iot.list_things()
+        for call in (iot.list_policies, iot.list_certificates, iot.list_thing_types):
+            assert fails(call)[:2] == ("AccessDeniedException", 403)
+        with_keys(server, "iot-data", keys).publish(topic="a/b", payload=b"x")
+        deny = json.dumps({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "*", "Resource": "*"},
+            {"Effect": "Deny", "Action": "iot:Publish", "Resource": f"arn:aws:iot:{REGION}:{ACCOUNT}:topic/a/*"}]})
+        narrow = with_keys(server, "iot-data", self.session(server, taken, Policy=deny))
+        narrow.publish(topic="b/b", payload=b"x")
+        assert fails(narrow.publish, topic="a/b", payload=b"x")[1] == 403
+
+    def test_policies_by_arn_count_together_with_the_one_given(self, server, iam, taken, fails, name):
+        arn = iam.create_policy(PolicyName=f"{name[:60]}-s", PolicyDocument=may(("iot:ListPolicies", "*")))["Policy"]["Arn"]
+        iot = with_keys(server, "iot", self.session(server, taken, PolicyArns=[{"arn": arn}]))
+        assert "policies" in iot.list_policies()
+        assert fails(iot.list_things)[:2] == ("AccessDeniedException", 403)
+        both = with_keys(server, "iot", self.session(server, taken, PolicyArns=[{"arn": arn}], Policy=may(("iot:ListThings", "*"))))
+        assert "policies" in both.list_policies() and "things" in both.list_things()
+        managed = with_keys(server, "iot", self.session(server, taken, PolicyArns=[{"arn": "arn:aws:iam::aws:policy/AWSIoTFullAccess"}]))
+        assert "things" in managed.list_things() and fails(managed.list_certificates)[1] == 403
+
+    def test_the_role_changes_and_the_session_stays_narrow(self, server, iam, taken, fails):
+        iot = with_keys(server, "iot", self.session(server, taken, Policy=may(("iot:List*", "*"))))
+        assert fails(iot.list_certificates)[1] == 403
+        iam.put_role_policy(RoleName=taken["RoleName"], PolicyName="p", PolicyDocument=may(("iot:*", "*")))
+        assert "certificates" in iot.list_certificates()
+        assert fails(iot.describe_endpoint)[1] == 403
+        iam.delete_role_policy(RoleName=taken["RoleName"], PolicyName="p")
+        assert fails(iot.list_things)[1] == 403
+
+    @pytest.mark.parametrize("more, words", [
+        ({"Policy": "{}"}, "session policy"), ({"Policy": "x" * 2049}, "2048"),
+        ({"PolicyArns": [{"arn": "arn:aws:iam::123456789012:policy/nothing-of-the-kind"}]}, "does not exist"),
+        ({"PolicyArns": [{"arn": "arn:aws:iam::aws:policy/AWSIoTFullAccess"}] * 11}, "10")])
+    def test_what_is_no_session_policy(self, server, taken, fails, more, words):
+        code, status, message = fails(server.client("sts").assume_role, RoleArn=taken["Arn"], RoleSessionName="me", **more)
+        assert status == 400 and code in ("MalformedPolicyDocument", "ValidationError") and words in message, (code, message)
+
+    def test_it_is_narrow_after_a_kill(self, tmp_path):
+        own = Server(tmp_path / "data").start()
+        try:
+            iam = own.client("iam")
+            document = trust(CREDENTIALS).replace('"Service"', '"AWS"').replace(f'["{CREDENTIALS}"]', f'"{ACCOUNT}"')
+            role = iam.create_role(RoleName="r", AssumeRolePolicyDocument=document)["Role"]
+            iam.put_role_policy(RoleName="r", PolicyName="p", PolicyDocument=may(("iot:*", "*")))
+            keys = self.session(own, role, Policy=may(("iot:ListThings", "*")))
+            own.kill()
+            own.start()
+            iot = with_keys(own, "iot", keys)
+            assert iot.list_things()["things"] == []
+            with pytest.raises(iot.exceptions.ClientError, match="AccessDenied"):
+                iot.list_policies()
+        finally:
+            own.stop()
+
+
+def test_policies_are_listed_by_scope(iam, fails, name):
+    mine = iam.create_policy(PolicyName=name[:64], PolicyDocument=may(("iot:*", "*")))["Policy"]["Arn"]
+    listed = {scope: [p["Arn"] for page in iam.get_paginator("list_policies").paginate(**({"Scope": scope} if scope else {}))
+                      for p in page["Policies"]] for scope in ("", "All", "AWS", "Local")}
+    assert listed[""] == listed["All"] == listed["AWS"] + listed["Local"]
+    assert mine in listed["Local"] and mine not in listed["AWS"]
+    assert "arn:aws:iam::aws:policy/AWSIoTFullAccess" in listed["AWS"]
+    assert all(arn.startswith("arn:aws:iam::aws:") for arn in listed["AWS"])
+    for arn in listed["AWS"]:
+        assert iam.get_policy(PolicyArn=arn)["Policy"]["Arn"] == arn
+    assert fails(iam.list_policies, Scope="Mine")[:2] == ("ValidationError", 400)
 
 
 def test_the_cli_makes_a_role_with_the_variables_of_starling_env(server, role, name):

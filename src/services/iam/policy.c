@@ -119,21 +119,33 @@ Err iam_create_policy(Query *q) {
     return e == OK ? write_policy(q, "Policy", &p) : e;
 }
 
+static void write_managed(Query *q, const char *element, Str arn) {
+    size_t prefix = sizeof "arn:aws:iam::aws:policy" - 1;
+    Str name = name_of(arn);
+    query_open(q, element);
+    query_element(q, "PolicyName", name);
+    query_element(q, "PolicyId", role_unique_id("ANPA", S("aws"), name, q->call->arena));
+    query_element(q, "Arn", arn);
+    query_element(q, "Path", str_sub(arn, prefix, arn.len - name.len));
+    query_element(q, "DefaultVersionId", S("v1"));
+    query_element(q, "IsAttachable", S("true"));
+    query_close(q, element);
+}
+
 Err iam_get_policy(Query *q) {
     IamPolicyRecord p;
     Str managed;
     Err e = find(q, "iam:GetPolicy", &p, &managed);
     if (e != OK) return e;
     if (!managed.ptr) return write_policy(q, "Policy", &p);
-    query_open(q, "Policy");
-    query_element(q, "PolicyName", p.policy_name);
-    query_element(q, "PolicyId", p.policy_id);
-    query_element(q, "Arn", query_param(q, "PolicyArn"));
-    query_element(q, "Path", p.path);
-    query_element(q, "DefaultVersionId", S("v1"));
-    query_element(q, "IsAttachable", S("true"));
-    query_close(q, "Policy");
+    write_managed(q, "Policy", query_param(q, "PolicyArn"));
     return OK;
+}
+
+/* Those of AWS that are here: what roles may have attached. */
+static void list_managed(Query *q) {
+    Str arn;
+    for (size_t i = 0; (arn = managed_policy_arn(i)).ptr; i++) write_managed(q, "member", arn);
 }
 
 Err iam_list_policies(Query *q) {
@@ -145,14 +157,16 @@ Err iam_list_policies(Query *q) {
     bool more = false;
     Str last = STR_NONE, scope = query_param(q, "Scope");
     Err e = query_authorize(q, "iam:ListPolicies", S("*"));
-    if (e == OK && !str_eq(scope, S("Local")))
-        e = query_fail(q, 501, "NotImplemented",
-                       "ListPolicies is there with Scope=Local alone: not every policy that AWS manages is here");
+    bool local = !scope.ptr || !str_eq(scope, S("AWS")), managed = !scope.ptr || !str_eq(scope, S("Local"));
+    if (e == OK && scope.ptr && !str_eq(scope, S("All")) && local && managed)
+        e = query_fail(q, 400, "ValidationError", "Scope '%.*s' is none of All, AWS and Local",
+                       PS(str_sub(scope, 0, 64)));
     if (e == OK) e = query_page(q, &page);
     if (e == OK) e = iam_policy_record_scan(c->txn, iam_tenant(q), page.after, false, &scan);
     if (e != OK) return e;
     query_open(q, "Policies");
-    while (e == OK && !more && iam_policy_record_next(scan, c->arena, &p)) {
+    if (managed && !page.after.len) list_managed(q); /* few: all on the first page */
+    while (e == OK && local && !more && iam_policy_record_next(scan, c->arena, &p)) {
         if (n == page.most) {
             more = true;
             break;

@@ -6,6 +6,7 @@
 #include "services/env.h"
 
 enum { SESSION_NAME_MIN = 2, SESSION_NAME_MAX = 64, SECONDS_DEFAULT = 3600, SECONDS_MIN = 900, SECONDS_MAX = 43200 };
+enum { SESSION_POLICY_CHARS_MAX = 2048, SESSION_POLICIES_MAX = 10 };
 
 static Str user_id(const Principal *p) {
     for (size_t i = 0; i < p->vars_n; i++)
@@ -26,10 +27,8 @@ static Err get_caller_identity(Query *q) {
 
 /* What would make the session's rights smaller than the role's, and is not there, is refused: never ignored. */
 static Err check_plain(Query *q) {
-    static const char *const NARROWER[] = {
-        "Policy",   "PolicyArns.member.1.arn", "Tags.member.1.Key", "TransitiveTagKeys.member.1", "SerialNumber",
-        "TokenCode"
-    };
+    static const char *const NARROWER[] = { "Tags.member.1.Key", "TransitiveTagKeys.member.1", "SerialNumber",
+                                            "TokenCode" };
     for (size_t i = 0; i < sizeof NARROWER / sizeof *NARROWER; i++)
         if (query_param(q, NARROWER[i]).ptr)
             return query_fail(q, 501, "NotImplemented", "AssumeRole with %s is not implemented by Starling",
@@ -70,6 +69,43 @@ static Err trusted_role(Query *q, Str arn, RoleRecord *out) {
     return e == ERR_NOT_FOUND || e == ERR_DENIED ? denied(q, arn) : e; /* whether it is there is nobody's business */
 }
 
+/* One document by itself, or one of the role's account by its ARN.
+ * Source: AssumeRole: Policy of 1 to 2048 characters, up to 10 PolicyArns; MalformedPolicyDocument 400 */
+static Err add_session_policy(Query *q, Str document, StrList *out) {
+    Policy *policy;
+    PolicyFault fault;
+    Err e = policy_compile(S("session"), document, POLICY_IAM, q->call->arena, &policy, &fault);
+    if (e != OK)
+        return query_fail(q, 400, "MalformedPolicyDocument", "The session policy is not valid: %.*s",
+                          PS(fault.reason));
+    policy_release(policy);
+    out->items[out->n++] = document;
+    return OK;
+}
+
+static Err session_policies(Query *q, Str account, StrList *out) {
+    Call *c = q->call;
+    Str document;
+    *out = (StrList){ arena_array(c->arena, Str, SESSION_POLICIES_MAX + 1), 0, true };
+    Err e = OK;
+    if (query_param(q, "Policy").ptr) {
+        e = query_text(q, "Policy", 1, SESSION_POLICY_CHARS_MAX, NULL, &document);
+        if (e == OK) e = add_session_policy(q, document, out);
+    }
+    for (int i = 1; e == OK; i++) {
+        Str name = str_format(c->arena, "PolicyArns.member.%d.arn", i), arn = query_param(q, str_dup_c(c->arena, name));
+        if (!arn.ptr) break;
+        if (i > SESSION_POLICIES_MAX)
+            return query_fail(q, 400, "ValidationError", "PolicyArns: at most %d are taken", SESSION_POLICIES_MAX);
+        e = role_managed_document(c->txn, account, arn, c->arena, &document);
+        if (e == ERR_NOT_FOUND)
+            return query_fail(q, 400, "ValidationError", "The session policy %.*s does not exist in the role's account",
+                              PS(str_sub(arn, 0, 256)));
+        if (e == OK) e = add_session_policy(q, document, out);
+    }
+    return e;
+}
+
 static Err assume_role(Query *q) {
     Call *c = q->call;
     Str arn, session;
@@ -85,11 +121,9 @@ static Err assume_role(Query *q) {
     if (e == OK && seconds > role.session_s_max)
         e = query_fail(q, 400, "ValidationError",
                        "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.");
-    if (e == OK)
-        e = temporary_key_issue(
-            c->txn,
-            &(TemporaryKeySpec){ .account = account_of(arn), .role = &role, .session = session, .seconds = seconds },
-            real_ms(), c->rng, c->arena, &key);
+    TemporaryKeySpec spec = { .account = account_of(arn), .role = &role, .session = session, .seconds = seconds };
+    if (e == OK) e = session_policies(q, spec.account, &spec.policies);
+    if (e == OK) e = temporary_key_issue(c->txn, &spec, real_ms(), c->rng, c->arena, &key);
     if (e != OK) return e;
     Str *id = arena_new(c->arena, Str);
     *id = key.id;
