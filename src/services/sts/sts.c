@@ -76,8 +76,7 @@ static Err add_session_policy(Query *q, Str document, StrList *out) {
     PolicyFault fault;
     Err e = policy_compile(S("session"), document, POLICY_IAM, q->call->arena, &policy, &fault);
     if (e != OK)
-        return query_fail(q, 400, "MalformedPolicyDocument", "The session policy is not valid: %.*s",
-                          PS(fault.reason));
+        return query_fail(q, 400, "MalformedPolicyDocument", "The session policy is not valid: %.*s", PS(fault.reason));
     policy_release(policy);
     out->items[out->n++] = document;
     return OK;
