@@ -107,8 +107,8 @@ static Err session_policies(Query *q, Str account, StrList *out) {
 
 static Err assume_role(Query *q) {
     Call *c = q->call;
-    Str arn, session;
-    int64_t seconds;
+    Str arn = STR_NONE, session = STR_NONE;
+    int64_t seconds = 0;
     RoleRecord role;
     AccessKey key;
     Err e = query_text(q, "RoleArn", 20, 2048, NULL, &arn);
@@ -120,8 +120,9 @@ static Err assume_role(Query *q) {
     if (e == OK && seconds > role.session_s_max)
         e = query_fail(q, 400, "ValidationError",
                        "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.");
+    if (e != OK) return e;
     TemporaryKeySpec spec = { .account = account_of(arn), .role = &role, .session = session, .seconds = seconds };
-    if (e == OK) e = session_policies(q, spec.account, &spec.policies);
+    e = session_policies(q, spec.account, &spec.policies);
     if (e == OK) e = temporary_key_issue(c->txn, &spec, real_ms(), c->rng, c->arena, &key);
     if (e != OK) return e;
     Str *id = arena_new(c->arena, Str);
