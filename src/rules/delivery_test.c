@@ -83,7 +83,16 @@ static const ActionKind STRICT = { .member = STR_INIT("strict"),
                                    .payload_bytes_max = 3,
                                    .json_only = true };
 
+/* As whoever makes parts does: the last of those that failed together frees what they share. */
+static void leave(PartBatch *b) {
+    pthread_mutex_lock(&b->lock);
+    bool last = --b->left == 0;
+    pthread_mutex_unlock(&b->lock);
+    if (last) part_batch_free(b);
+}
+
 static void over(Part *p) {
+    if (p->batch) leave(p->batch);
     pthread_mutex_lock(&bed->lock);
     bed->over++;
     bed->failed += p->failed;
