@@ -11,7 +11,9 @@ from conftest import ACCOUNT, REGION
 from support import functions, wire
 from support.keys import make_key
 from support.mqtt import wait_until
+from support.rule_server import KEY, signed_environment
 from support.rules import ROLE, action_figure, figure, make_rule, own_server, payload, republish
+from support.stand_in import StandIn
 from support.web import Web
 
 OTHER = "210987654321"
@@ -48,76 +50,90 @@ def publish(own, name, *messages):
             assert connection.publish(topic, json.dumps(body)) == 0
 
 
-def drain(peer):
-    while not peer.requests.empty():
-        peer.take()
+@pytest.fixture
+def aws(monkeypatch):
+    """Stands for SQS, whose actions may take twenty seconds: long enough for a slow machine to be killed meanwhile."""
+    stand_in = StandIn(lambda number, request: stand_in.now(request), KEY)
+    for variable, value in signed_environment(stand_in.url).items():
+        monkeypatch.setenv(variable, value)
+    yield stand_in
+    stand_in.stop()
+    assert stand_in.faults == []
 
 
-def take_numbers(peer, wanted):
-    got = set()
-    while got != wanted:
-        got.add(peer.take().json["n"])
+def sqs(queue):
+    return {"sqs": {"queueUrl": f"http://q/{queue}", "roleArn": ROLE}}
+
+
+def sent(requests):
+    """(queue, what was sent) of each."""
+    bodies = [json.loads(r["body"]) for r in requests]
+    return [(b["QueueUrl"].rsplit("/", 1)[1], json.loads(b["MessageBody"])) for b in bodies]
+
+
+def quiet(own):
+    wait_until(lambda: figure(own, "starling_rule_actions_waiting") == 0, 30)
 
 
 @pytest.mark.parametrize("change", ["replaced", "deleted", "disabled", "deleted-and-made-anew"])
-def test_a_message_is_done_by_the_rule_that_took_it(own, peer, name, change):
-    iot = own.client("iot")
-    rule = make_rule(iot, name, f"SELECT n, 'old' AS by FROM '{name}/in'", http(peer.url + "/old", peer.url))
-    confirm(own, peer)
-    peer.answer = lambda request: "hang"
-    publish(own, name, *((f"{name}/in", {"n": n}) for n in range(20)))
-    anew = payload(f"SELECT n, 'new' AS by FROM '{name}/in'", http(peer.url + "/new", peer.url))
-    if change == "replaced":
-        iot.replace_topic_rule(ruleName=rule, topicRulePayload=anew)
-    elif change == "disabled":
-        iot.disable_topic_rule(ruleName=rule)
-    else:
-        iot.delete_topic_rule(ruleName=rule)
-        if change == "deleted-and-made-anew":
-            iot.create_topic_rule(ruleName=rule, topicRulePayload=anew)
-    own.kill()
-    drain(peer)
-    peer.answer = lambda request: 200
-    own.start()
-    seen = {}
-    while set(seen) != set(range(20)):
-        request = peer.take()
-        seen[request.json["n"]] = (request.path, request.json["by"])
-    assert set(seen.values()) == {("/old", "old")}
-    wait_until(lambda: figure(own, "starling_rule_actions_waiting") == 0)
-    publish(own, name, (f"{name}/in", {"n": "next"}))
-    if "new" in change or change == "replaced":
-        request = peer.take()
-        assert (request.path, request.json) == ("/new", {"n": "next", "by": "new"})
-    own.stop()
-    drain(peer)
-    own.start()  # nothing of it is left, and the server says nothing of lost messages
-    publish(own, name, (f"{name}/in", {"n": "last"}))
-    if "new" in change or change == "replaced":
-        assert peer.take().json == {"n": "last", "by": "new"}
-    assert peer.requests.empty() and "nothing is known any more" not in own.log()
+def test_a_message_is_done_by_the_rule_that_took_it(tmp_path, aws, name, change):
+    own = own_server(tmp_path)
+    try:
+        iot = own.client("iot")
+        aws.now = lambda request: StandIn.SLOW
+        rule = make_rule(iot, name, f"SELECT n, 'old' AS by FROM '{name}/in'", sqs("old"))
+        publish(own, name, *((f"{name}/in", {"n": n}) for n in range(20)))
+        anew = payload(f"SELECT n, 'new' AS by FROM '{name}/in'", sqs("new"))
+        if change == "replaced":
+            iot.replace_topic_rule(ruleName=rule, topicRulePayload=anew)
+        elif change == "disabled":
+            iot.disable_topic_rule(ruleName=rule)
+        else:
+            iot.delete_topic_rule(ruleName=rule)
+            if change == "deleted-and-made-anew":
+                iot.create_topic_rule(ruleName=rule, topicRulePayload=anew)
+        own.kill()
+        before = len(aws.requests)
+        aws.now = lambda request: (200, {}, b"{}")
+        own.start()
+        wait_until(lambda: {b["n"] for _, b in sent(aws.requests[before:])} == set(range(20)), 30)
+        assert {(q, b["by"]) for q, b in sent(aws.requests[before:])} == {("old", "old")}
+        quiet(own)
+        for word in ("next", "last"):  # and after one more start nothing of the former is left
+            before = len(aws.requests)
+            publish(own, name, (f"{name}/in", {"n": word}))
+            quiet(own)
+            there = change in ("replaced", "deleted-and-made-anew")
+            assert sent(aws.requests[before:]) == ([("new", {"n": word, "by": "new"})] if there else [])
+            own.stop()
+            own.start()
+        assert "nothing is known any more" not in own.log()
+    finally:
+        own.stop()
 
 
-def test_a_kill_between_the_action_and_its_error_action_loses_neither(own, peer, name):
-    iot = own.client("iot")
-    make_rule(iot, name, f"SELECT n FROM '{name}/in'", http(peer.url + "/act", peer.url),
-              error=http(peer.url + "/error", peer.url))
-    confirm(own, peer)
-    peer.answer = lambda request: 400 if request.path == "/act" else "hang"
-    publish(own, name, *((f"{name}/in", {"n": n}) for n in range(10)))
-    while peer.take().path != "/error":  # one at least is between the two
-        pass
-    own.kill()
-    drain(peer)
-    peer.answer = lambda request: 400 if request.path == "/act" else 200
-    own.start()
-    told = set()
-    while told != set(range(10)):
-        request = peer.take()
-        if request.path == "/error":
-            assert request.json["failures"][0]["failedResource"] == peer.url + "/act"
-            told.add(json.loads(base64.b64decode(request.json["base64OriginalPayload"]))["n"])
-    wait_until(lambda: figure(own, "starling_rule_actions_waiting") == 0)
+def test_a_kill_between_the_action_and_its_error_action_loses_neither(tmp_path, aws, name):
+    own = own_server(tmp_path)
+    try:
+        refused = (403, {}, b'{"__type":"AccessDenied","message":"no"}')
+        aws.now = lambda request: refused if sent([request])[0][0] == "act" else StandIn.SLOW
+        make_rule(own.client("iot"), name, f"SELECT n FROM '{name}/in'", sqs("act"), error=sqs("error"))
+        publish(own, name, *((f"{name}/in", {"n": n}) for n in range(10)))
+        wait_until(lambda: any(q == "error" for q, _ in sent(aws.requests)))  # one at least is between the two
+        own.kill()
+        before = len(aws.requests)
+        aws.now = lambda request: refused if sent([request])[0][0] == "act" else (200, {}, b"{}")
+        own.start()
+
+        def told():
+            documents = [b for q, b in sent(aws.requests[before:]) if q == "error"]
+            assert all(d["failures"][0]["failedResource"] == "http://q/act" for d in documents)
+            return {json.loads(base64.b64decode(d["base64OriginalPayload"]))["n"] for d in documents}
+
+        wait_until(lambda: told() == set(range(10)), 30)
+        quiet(own)
+    finally:
+        own.stop()
 
 
 def test_a_circle_through_somebody_else_takes_no_more_than_its_share(own, peer, name):
