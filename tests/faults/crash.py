@@ -137,8 +137,10 @@ def run(cases, folder, options):
     cases.add("each publisher's messages come in order", "\n".join(total.disordered))
     cases.add("every request is answered until the kill", "\n".join(total.failed))
     middle, cpu = statistics.median(totals.restarts_s), max(totals.restarts_cpu_s)
-    slow = f"median {middle:.3f} s, at most {cpu:.2f} s of CPU" if max(middle, cpu) >= RESTART_S_MAX else ""
-    cases.add(f"with {options.things} things the median restart takes less than a second, and none a second of CPU", slow)
+    told = f"median {middle:.3f} s, at most {cpu:.2f} s of CPU"
+    cases.add(f"with {options.things} things no restart takes a second of CPU", told if cpu >= RESTART_S_MAX else "")
+    if not options.short:  # then other parts run beside it
+        cases.add("the median restart takes less than a second", told if middle >= RESTART_S_MAX else "")
     say(f"restarts: median {middle * 1000:.0f} ms, longest {max(totals.restarts_s) * 1000:.0f} ms, "
         f"most CPU {cpu * 1000:.0f} ms; {sum(s >= RESTART_S_MAX for s in totals.restarts_s)} of "
         f"{len(totals.restarts_s)} took a second or more; {totals.bytes_cut} bytes cut off by power cuts")
