@@ -278,23 +278,6 @@ static void move(Task *task, Reactor *r) {
     conn_move(m->client->conn, m->to->reactor, moved, m);
 }
 
-/* A reactor that is saturated gives its new connections away. */
-static Shard *choose(Client *c) {
-    enum { SATURATED_PERMILLE = 850 };
-    Shard *best = c->shard;
-    uint32_t busy = atomic_load_explicit(&best->reactor->busy_permille, memory_order_relaxed);
-    if (busy < SATURATED_PERMILLE) return best;
-    for (size_t i = 0; i < c->broker->shards_n; i++) {
-        Shard *other = c->broker->shards[i];
-        uint32_t b = atomic_load_explicit(&other->reactor->busy_permille, memory_order_relaxed);
-        if (b < busy) {
-            busy = b;
-            best = other;
-        }
-    }
-    return best;
-}
-
 static bool await_auth(Client *c, Str body) {
     c->connecting->body = mem_grow(NULL, body.len);
     memcpy(c->connecting->body, body.ptr, body.len);
@@ -316,7 +299,7 @@ static bool admit(Client *c, const MqttConnect *in) {
     rng_fill(&c->shard->rng, c->session_id, sizeof c->session_id);
     c->state = CLIENT_CONNECTING;
     conn_pause(c->conn);
-    Shard *to = choose(c);
+    Shard *to = shard_to_relieve(c->shard, 1);
     if (to == c->shard) {
         session_take(c->shard, c, got_session);
     } else { /* from a task of its own: this turn still reads from the connection */

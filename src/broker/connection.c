@@ -16,7 +16,6 @@ typedef struct Ask {
     Arena *arena;
     void *out;
     Err result;
-    Broker *broker;
 } Ask;
 
 /* The shard to ask: where the session is, or the first. */
@@ -28,19 +27,23 @@ static Shard *home(Broker *b, Space *space, Str client_id) {
     return b->shards[index];
 }
 
+/* Its session is elsewhere, or just on its way here: the task goes after it. */
+static bool elsewhere(Task *task, const Shard *here, Space *space, Str client_id) {
+    Shard *there = home(here->broker, space, client_id);
+    if (here == there && !session_in_transit(here, space, client_id)) return false;
+    reactor_post(there->reactor, task);
+    return true;
+}
+
 static void ask_task(Task *task, Reactor *r) {
     Ask *a = (Ask *)task;
-    Shard *here = shard_of(r), *there = home(a->broker, a->space, a->client_id);
-    if (here != there) {
-        reactor_post(there->reactor, task);
-        return;
-    }
+    Shard *here = shard_of(r);
+    if (elsewhere(task, here, a->space, a->client_id)) return;
     a->look(a, here, session_here(here, a->space, a->client_id));
     hub_told(&a->task);
 }
 
 static Err ask(Ask *a, Broker *b, Str account, Str client_id) {
-    a->broker = b;
     a->space = hub_space(b, account);
     a->client_id = client_id;
     hub_ask(&a->task, home(b, a->space, client_id), ask_task);
@@ -154,11 +157,8 @@ typedef struct {
 
 static void evict(Task *task, Reactor *r) {
     EvictTask *t = (EvictTask *)task;
-    Shard *here = shard_of(r), *there = home(here->broker, t->space, t->client_id);
-    if (here != there) {
-        reactor_post(there->reactor, task);
-        return;
-    }
+    Shard *here = shard_of(r);
+    if (elsewhere(task, here, t->space, t->client_id)) return;
     Session *s = session_here(here, t->space, t->client_id);
     if (s && s->client) {
         Client *c = s->client;
@@ -242,12 +242,9 @@ static BrokerDirectResult direct_now(DirectTask *t, Shard *shard, bool *waits) {
 
 static void direct_task(Task *task, Reactor *r) {
     DirectTask *t = (DirectTask *)task;
-    Shard *here = shard_of(r), *there = home(here->broker, t->space, t->direct.client_id);
+    Shard *here = shard_of(r);
     bool waits = false;
-    if (here != there) {
-        reactor_post(there->reactor, task);
-        return;
-    }
+    if (elsewhere(task, here, t->space, t->direct.client_id)) return;
     BrokerDirectResult result = direct_now(t, here, &waits);
     if (!waits) t->direct.done(t->direct.ctx, result);
     arena_free(&t->arena);

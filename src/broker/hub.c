@@ -52,6 +52,17 @@ static void before_flush(Reactor *r) {
     }
 }
 
+/* A peak that is over sooner does not scatter a fleet. One that waits for a processor itself would not gain by using
+ * another: there is none. */
+enum { SATURATED_S = 3 };
+
+static void each_second(Reactor *r) {
+    Shard *shard = shard_of(r);
+    uint32_t ran = atomic_load_explicit(&r->ran_permille, memory_order_relaxed);
+    shard->saturated_s = ran >= SATURATED_PERMILLE ? shard->saturated_s + 1 : 0;
+    if (shard->saturated_s >= SATURATED_S) shard_relieve(shard);
+}
+
 Broker *broker_new(const BrokerOptions *options, Reactor **reactors, size_t n) {
     Broker *b = mem_new(sizeof *b);
     b->o = *options;
@@ -66,6 +77,7 @@ Broker *broker_new(const BrokerOptions *options, Reactor **reactors, size_t n) {
         s->rng.state = options->random_seed ? options->random_seed + i : 0;
         reactors[i]->owner = s;
         reactors[i]->before_flush = before_flush;
+        reactors[i]->each_second = each_second;
     }
     return b;
 }
@@ -329,6 +341,7 @@ static void shut(Shard *shard) {
 }
 
 void broker_shut(Broker *b) {
+    atomic_store(&b->shutting, true);
     on_shards(b, shut);
 }
 
@@ -376,7 +389,9 @@ static void reset(Shard *shard) {
 }
 
 void broker_reset(Broker *b) {
+    atomic_store(&b->shutting, true);
     on_shards(b, reset);
+    atomic_store(&b->shutting, false);
     pthread_mutex_lock(&b->spaces_lock);
     map_each (&b->spaces, slot) atomic_store(&((Space *)slot->value)->retained_n, 0);
     pthread_mutex_unlock(&b->spaces_lock);

@@ -21,7 +21,7 @@ enum { SHARDS_MAX = 64 };
 
 typedef struct {
     _Atomic uint64_t published_in, delivered, dropped_slow, dropped_full, dropped_away, queued, acks, denied;
-    _Atomic uint64_t connects, disconnects, connect_refused, throttled;
+    _Atomic uint64_t connects, disconnects, connect_refused, throttled, moved;
 } BrokerCounters;
 
 struct Broker {
@@ -33,6 +33,7 @@ struct Broker {
     BrokerCounters counters;
     _Atomic uint32_t clients; /* connected */
     /* changes of principals: told of to no, or to all shards yet */
+    _Atomic bool shutting; /* nobody moves any more */
     _Atomic uint32_t principal_changes_begun, principal_changes_posted;
     const _Atomic uint32_t *log_version; /* service_log_version; NULL: no service log */
 };
@@ -43,6 +44,7 @@ struct Shard {
     int index;
     Map routes;                /* space and topic to Route */
     uint32_t route_epoch;      /* grows when the routes are thrown away */
+    uint32_t saturated_s;      /* for so long */
     uint32_t delivering;       /* routes are being gone through: none is thrown away */
     Map principals;            /* principal id to the first Client with it */
     StoreBatch *batch;         /* store work gathered in this turn; NULL: none */
@@ -56,6 +58,13 @@ struct Shard {
     /* counted without atomics, added to the hub's once a turn */
     uint64_t published_in, delivered, acks;
 };
+
+/* ---- moving (move.c) ---- */
+enum { SATURATED_PERMILLE = 850 };
+/* Itself, unless it is saturated and another is less busy by this much. */
+Shard *shard_to_relieve(const Shard *shard, uint32_t behind_permille);
+/* Gives live connections away when it is. Behind the flush. */
+void shard_relieve(Shard *shard);
 
 /* A task on a shard that somebody waits for who is not on a reactor: those never wait for workers, so the wait is short
  * and cannot lock up. Embedded, first. */

@@ -14,10 +14,10 @@ typedef struct RelayItem {
     Space *space;
     Str topic, payload, props, client_id; /* client_id: one member; STR_NONE: the topic's subscribers */
     uint8_t qos, member_qos;
-    bool retain, has_expiry;
+    bool retain, has_expiry, older; /* older: sent on behind a session that moved */
     int64_t expires_ms;
     AckWait *wait;
-    uint32_t version, wild_version; /* of its route */
+    uint32_t version, wild_version; /* of its route, when the tree was asked */
 } RelayItem;
 
 struct Relay {
@@ -30,29 +30,49 @@ struct Departure {
     Task task; /* first */
     Departure *next, **link;
     Shard *home; /* that the session left */
+    Shard *to;
+    uint64_t hold; /* there, of messages that wait for the end of this; 0: there is none */
     Space *space;
     Str client_id;
     uint32_t versions[SPACE_VERSIONS], wild_version; /* routes of these know where it is now */
     uint8_t data[];
 };
 
-static void departure_free(Departure *d) {
+static void departure_unlist(Departure *d) {
     *d->link = d->next;
     if (d->next) d->next->link = d->link;
-    free(d);
 }
 
 void departures_free(Shard *shard) {
-    while (shard->departures) departure_free(shard->departures);
+    while (shard->departures) {
+        Departure *d = shard->departures;
+        departure_unlist(d);
+        free(d);
+    }
 }
 
 static void visit_next(Departure *d, const Shard *here);
+
+static void caught_up(Task *task, Reactor *r) {
+    Departure *d = (Departure *)task;
+    Shard *here = shard_of(r);
+    Session *s = session_here(here, d->space, d->client_id);
+    if (s && session_held_by(s, d->hold)) session_caught_up(here, s); /* else it was taken over meanwhile */
+    free(d);
+}
 
 static void visit(Task *task, Reactor *r) {
     Departure *d = (Departure *)task;
     Shard *here = shard_of(r);
     if (here == d->home) {
-        departure_free(d);
+        departure_unlist(d);
+        if (!d->hold) {
+            free(d);
+            return;
+        }
+        relays_submit(here);
+        d->task.run = caught_up;
+        reactor_post(d->to->reactor, &d->task);
         return;
     }
     relays_submit(here);
@@ -65,22 +85,33 @@ static void visit_next(Departure *d, const Shard *here) {
     reactor_post(b->shards[((size_t)here->index + 1) % b->shards_n]->reactor, &d->task);
 }
 
-void relay_departed(Shard *shard, const Session *s) {
+Departure *relay_departure(Shard *shard, const Session *s, Shard *to, uint64_t hold) {
     Departure *d = mem_grow(NULL, sizeof *d + s->client_id.len);
-    *d = (Departure){ .next = shard->departures, .link = &shard->departures, .home = shard, .space = s->space };
+    *d = (Departure){ .next = shard->departures, .link = &shard->departures, .home = shard, .to = to };
+    d->hold = hold;
+    d->space = s->space;
     if (d->next) d->next->link = &d->next;
     shard->departures = d;
     memcpy(d->data, s->client_id.ptr, s->client_id.len);
     d->client_id = (Str){ d->data, s->client_id.len };
     for (int i = 0; i < SPACE_VERSIONS; i++) d->versions[i] = atomic_load(&s->space->versions[i]);
     d->wild_version = atomic_load(&s->space->wild_version);
-    visit_next(d, shard);
+    return d;
 }
 
+void relay_departed(Departure *d) {
+    visit_next(d, d->home);
+}
+
+static void relay_older(Shard *shard, int to, Message *m, Str client_id, uint8_t qos);
+
+enum { FORWARDED_MAX = 16 };
 typedef struct {
     Shard *shard;
     Message *message;
     const RelayItem *item;
+    const Session *to[FORWARDED_MAX]; /* whose other filters match, too */
+    size_t n;
 } Forward;
 
 /* Its publisher's shard took the session for one that is still here. */
@@ -91,13 +122,17 @@ static bool routed_before(const RelayItem *item, const Departure *d, const Sub *
 }
 
 static void forward_sub(void *ctx, Sub *sub) {
-    const Forward *f = ctx;
+    Forward *f = ctx;
     const Session *s = sub->session;
     int to = atomic_load(&s->shard_index);
     if (to == f->shard->index) return;
+    for (size_t i = 0; i < f->n; i++)
+        if (f->to[i] == s) return;
     for (const Departure *d = f->shard->departures; d; d = d->next)
-        if (d->space == s->space && str_eq(d->client_id, s->client_id) && routed_before(f->item, d, sub)) {
-            relay_member(f->shard, to, f->message, s->client_id, sub->qos);
+        if (d->space == s->space && str_eq(d->client_id, s->client_id) && (d->hold || f->message->qos) &&
+            routed_before(f->item, d, sub)) {
+            if (f->n < FORWARDED_MAX) f->to[f->n++] = s;
+            relay_older(f->shard, to, f->message, s->client_id, sub->qos);
             return;
         }
 }
@@ -107,8 +142,8 @@ static void forward_group(void *ctx, ShareGroup *group) {
 }
 
 static void forward(Shard *shard, Message *m, const RelayItem *item) {
-    Forward f = { shard, m, item };
-    if (!shard->departures || !m->qos) return;
+    Forward f = { .shard = shard, .message = m, .item = item };
+    if (!shard->departures) return;
     pthread_rwlock_rdlock(&m->space->lock);
     tree_match(&m->space->tree, m->topic, forward_sub, forward_group, &f);
     pthread_rwlock_unlock(&m->space->lock);
@@ -119,8 +154,12 @@ static void deliver_member(Shard *shard, Message *m, const RelayItem *item) {
     Session *s = map_get(&item->space->sessions, item->client_id);
     int owner = s ? atomic_load(&s->shard_index) : shard->index;
     pthread_mutex_unlock(&item->space->sessions_lock);
-    if (owner != shard->index)
+    if (owner != shard->index && item->older)
+        relay_older(shard, owner, m, item->client_id, item->member_qos);
+    else if (owner != shard->index)
         relay_member(shard, owner, m, item->client_id, item->member_qos);
+    else if (s && item->older && session_may_receive(s, m->topic))
+        session_deliver_older(shard, s, m, item->member_qos, false, true);
     else if (s && session_may_receive(s, m->topic))
         session_deliver(shard, s, m, item->member_qos, false, true);
 }
@@ -177,14 +216,23 @@ static RelayItem *add(Shard *shard, int to, Message *m) {
 
 void relay_message(Shard *shard, int to, Message *m, const Route *r) {
     RelayItem *item = add(shard, to, m);
-    item->version = r->version;
-    item->wild_version = r->wild_version;
+    item->version = r->tree_version;
+    item->wild_version = r->tree_wild_version;
 }
 
-void relay_member(Shard *shard, int to, Message *m, Str client_id, uint8_t qos) {
+static RelayItem *add_member(Shard *shard, int to, Message *m, Str client_id, uint8_t qos) {
     RelayItem *item = add(shard, to, m);
     item->client_id = str_dup(&shard->relays[to]->arena, client_id);
     item->member_qos = qos;
+    return item;
+}
+
+void relay_member(Shard *shard, int to, Message *m, Str client_id, uint8_t qos) {
+    add_member(shard, to, m, client_id, qos);
+}
+
+static void relay_older(Shard *shard, int to, Message *m, Str client_id, uint8_t qos) {
+    add_member(shard, to, m, client_id, qos)->older = true;
 }
 
 void relays_submit(Shard *shard) {

@@ -198,6 +198,13 @@ static void deliver_qos1(Shard *shard, Session *s, Message *m, bool retain, bool
 }
 
 void session_deliver(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain, bool last) {
+    if (s->hold)
+        session_hold(shard, s, m, qos, retain);
+    else
+        session_deliver_older(shard, s, m, qos, retain, last);
+}
+
+void session_deliver_older(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain, bool last) {
     if (qos && m->qos) {
         deliver_qos1(shard, s, m, retain, last);
         return;
@@ -320,6 +327,7 @@ static void touch_all(Session *s) {
 void session_free(Session *s) {
     window_clear(s);
     waiting_clear(s);
+    session_hold_drop(s);
     timer_disarm(&s->expiry);
     free((void *)(uintptr_t)s->principal_id.ptr);
     free(s);
@@ -363,6 +371,7 @@ static void note_principal(Session *s) {
 void session_away(Shard *shard, Session *s) {
     if (s->expiry_s) note_principal(s);
     s->client = NULL;
+    session_caught_up(shard, s); /* what it was to get is kept for it, or not */
     if (s->tried_seq < s->sent_seq) s->tried_seq = s->sent_seq;
     atomic_store(&s->online, false);
     window_clear(s);
@@ -392,6 +401,42 @@ static Session *session_new(Shard *shard, Space *space, Str client_id) {
     s->expiry.fire = expired;
     atomic_store(&s->shard_index, shard->index);
     return s;
+}
+
+/* A route is made before all of this or after it, and its version says which. */
+static void depart(Shard *shard, Session *s, Shard *to, uint64_t hold) {
+    pthread_rwlock_wrlock(&s->space->lock);
+    atomic_store(&s->shard_index, to->index);
+    touch_all(s);
+    Departure *d = relay_departure(shard, s, to, hold);
+    pthread_rwlock_unlock(&s->space->lock);
+    relay_departed(d);
+}
+
+bool session_quiet(const Session *s) {
+    if (s->moving || s->hold || s->backlog || s->reading) return false;
+    for (size_t i = 0; i < s->inflight_n; i++)
+        if (s->inflight[i].confirm || !store_message_told(s->inflight[i].op)) return false;
+    return true;
+}
+
+void session_depart(Shard *shard, Session *s, Shard *to) {
+    for (size_t i = 0; i < s->inflight_n; i++) {
+        store_message_forget(s->inflight[i].op); /* written long since: an acknowledgement deletes it */
+        s->inflight[i].op = NULL;
+    }
+    s->moving = true;
+    uint64_t number = atomic_fetch_add(&shard->broker->counters.moved, 1) + 1;
+    session_hold_begin(s, number);
+    depart(shard, s, to, number);
+}
+
+bool session_in_transit(const Shard *shard, Space *space, Str client_id) {
+    pthread_mutex_lock(&space->sessions_lock);
+    const Session *s = map_get(&space->sessions, client_id);
+    bool yes = s && atomic_load(&s->shard_index) == shard->index && s->moving;
+    pthread_mutex_unlock(&space->sessions_lock);
+    return yes;
 }
 
 /* Another shard's may be freed as soon as the lock is let go. */
@@ -453,9 +498,7 @@ static void give(Take *t, Shard *here, Session *s) {
     }
     s->moving = true;
     store_ops_submit(here); /* its last operations run before what the other shard will add */
-    atomic_store(&s->shard_index, t->from->index);
-    touch_all(s);
-    relay_departed(here, s);
+    depart(here, s, t->from, 0);
     t->task.run = arrived;
     reactor_post(t->from->reactor, &t->task);
 }

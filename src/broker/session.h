@@ -32,6 +32,8 @@ typedef struct {
     size_t n, bytes;
 } WaitingList;
 
+typedef struct Hold Hold; /* hold.c */
+
 struct Session {
     /* what each delivery needs, side by side */
     Client *client; /* NULL: away */
@@ -45,6 +47,7 @@ struct Session {
     uint16_t window, last_packet_id;
     bool ghost;           /* nothing but its version number; counted in its shard */
     WaitingList *waiting; /* NULL: none */
+    Hold *hold;           /* it has just moved here: new messages wait for older ones; NULL: not */
 
     Str client_id;
     MqttVersion version;
@@ -88,8 +91,25 @@ void session_free(Session *s); /* when the broker ends */
 bool session_may_receive(const Session *s, Str topic);
 void session_note_overlaps(Session *s);
 
+/* ---- moving while connected (move.c) ---- */
+
+bool session_quiet(const Session *s); /* nothing of it is under way on its shard */
+/* It is the other shard's from now on; messages wait there until session_caught_up. */
+void session_depart(Shard *shard, Session *s, Shard *to);
+/* Whether it is this shard's, but has not arrived. */
+bool session_in_transit(const Shard *shard, Space *space, Str client_id);
+/* A message for who has just moved here: behind what is still sent on to it. */
+void session_hold(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain);
+void session_hold_begin(Session *s, uint64_t number);
+bool session_held_by(const Session *s, uint64_t number);
+void session_hold_drop(Session *s);
+/* Nothing is sent on any more: those that waited go out. */
+void session_caught_up(Shard *shard, Session *s);
+
 /* Hands a message to a session of this shard. */
 void session_deliver(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain, bool last);
+/* … one that is older than what waits in its hold. */
+void session_deliver_older(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain, bool last);
 /* The subscriber acknowledged. false: no such packet id is under way. */
 bool session_acked(Shard *shard, Session *s, uint16_t packet_id);
 /* A message for this session alone, outside of its subscriptions and queue. false: its window is full. */

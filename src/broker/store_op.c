@@ -232,6 +232,10 @@ void store_message_forget(MessageOp *op) {
     if (op && --op->refs == 0) free(op);
 }
 
+bool store_message_told(const MessageOp *op) {
+    return !op || op->told;
+}
+
 typedef struct {
     StoreOp op;
     StoreBatch *batch;

@@ -27,7 +27,8 @@ void store_ops_drop(Shard *shard); /* when the broker ends: nobody would run the
 MessageOp *store_message(Shard *shard, Session *s, Message *m, uint64_t seq, bool retain);
 /* The subscriber has it: it need not be written, or it is deleted. op may be NULL. */
 void store_message_acked(Shard *shard, Session *s, uint64_t seq, MessageOp *op);
-void store_message_forget(MessageOp *op); /* accepts NULL */
+void store_message_forget(MessageOp *op);     /* accepts NULL */
+bool store_message_told(const MessageOp *op); /* its write is over; true for NULL */
 
 /* Reads up to n_max stored messages from `from_seq` on. */
 typedef struct {

@@ -239,6 +239,11 @@ static void arrive(Task *task, Reactor *r) {
     free(m);
 }
 
+bool conn_quiet(const Conn *c, int refs) {
+    return c->refs == refs && !c->closed && !c->dirty && !c->wait && !c->out && !c->paused && !c->finishing &&
+           !c->feeding && !c->handshaking && !c->want_write;
+}
+
 void conn_move(Conn *c, Reactor *to, void (*arrived)(Conn *c, void *ctx), void *ctx) {
     Move *m = mem_new(sizeof *m);
     *m = (Move){ .task.run = arrive, .conn = c, .to = to, .arrived = arrived, .ctx = ctx };

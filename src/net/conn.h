@@ -102,7 +102,9 @@ void conn_finish(Conn *c); /* closes when all output is out */
  * from it. */
 void conn_linger(Conn *c);
 void conn_close(Conn *c, CloseReason why);
-/* Takes the connection to another reactor; `arrived` runs there. Only with no output waiting.
+/* Nothing of it is under way on its reactor, and nobody but these holds it. */
+bool conn_quiet(const Conn *c, int refs);
+/* Takes the connection to another reactor; `arrived` runs there. Only with no output waiting, in this turn neither.
  * Until then nothing happens on it. */
 void conn_move(Conn *c, Reactor *to, void (*arrived)(Conn *c, void *ctx), void *ctx);
 

@@ -114,6 +114,9 @@ static void turn(Reactor *r) {
         if (w) w->ready(w, r, e->events);
     }
     flush(r);
+    if (!r->second_passed) return;
+    r->second_passed = false;
+    if (r->each_second) r->each_second(r);
 }
 
 /* ------------------------------------------------------------------------------------------------ timers */
@@ -163,28 +166,38 @@ static void run_bucket(Reactor *r, int64_t second, int64_t now_ms) {
     }
 }
 
-/* Nanoseconds that the thread ran or would have run, had there been a processor for it. To
- * measure the time that a loop waits costs a clock twice each time that it wakes up; this is a call a second.
+/* Nanoseconds that the thread ran, and that it waited for a processor. To measure the time that a loop waits costs a
+ * clock twice each time that it wakes up; this is a call a second.
  * Source: Linux, Documentation/scheduler/sched-stats.rst: time on the processor, time waiting for one */
-static uint64_t used_ns(Reactor *r) {
+static void used_ns(Reactor *r, uint64_t *ran, uint64_t *waited) {
     char text[96];
-    unsigned long long ran = 0, waited = 0;
+    unsigned long long on = 0, off = 0;
     struct timespec t;
     if (r->schedstat_fd < 0) r->schedstat_fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
     ssize_t n = r->schedstat_fd < 0 ? -1 : pread(r->schedstat_fd, text, sizeof text - 1, 0);
-    if (n > 0) {
-        text[n] = 0;
-        if (sscanf(text, "%llu %llu", &ran, &waited) == 2) return ran + waited;
+    if (n > 0) text[n] = 0;
+    if (n <= 0 || sscanf(text, "%llu %llu", &on, &off) != 2) {
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+        on = (unsigned long long)t.tv_sec * 1000000000u + (unsigned long long)t.tv_nsec;
+        off = 0;
     }
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+    *ran = on;
+    *waited = off;
+}
+
+static uint32_t permille_of(uint64_t ns) {
+    return ns / 1000000u > 1000 ? 1000 : (uint32_t)(ns / 1000000u);
 }
 
 /* Once a second. */
 static void measure(Reactor *r) {
-    uint64_t used = used_ns(r), permille = (used - r->used_ns_before) / 1000000u;
-    r->used_ns_before = used;
-    atomic_store_explicit(&r->busy_permille, permille > 1000 ? 1000 : (uint32_t)permille, memory_order_relaxed);
+    uint64_t ran, waited;
+    used_ns(r, &ran, &waited);
+    uint64_t on = ran - r->ran_ns_before, off = waited - r->waited_ns_before;
+    r->ran_ns_before = ran;
+    r->waited_ns_before = waited;
+    atomic_store_explicit(&r->busy_permille, permille_of(on + off), memory_order_relaxed);
+    atomic_store_explicit(&r->ran_permille, permille_of(on), memory_order_relaxed);
 }
 
 static void run_timers(Reactor *r) {
@@ -201,6 +214,7 @@ static void on_tick(Watch *w, Reactor *r, unsigned events) {
     if (read(w->fd, &seconds, sizeof seconds) < 0) return;
     run_timers(r);
     measure(r);
+    r->second_passed = true;
 }
 
 typedef struct {

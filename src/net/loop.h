@@ -62,6 +62,8 @@ struct Reactor {
     TurnBlock *turn;                        /* newest first */
     Conn *dirty;                            /* have output to write */
     void (*before_flush)(Reactor *reactor); /* the broker's batches to other reactors leave here */
+    void (*each_second)(Reactor *reactor);  /* when all has been written; may be NULL */
+    bool second_passed;
     OutNode *free_nodes;
     OutChunk *free_chunks;
     /* TLS records on their way between socket and OpenSSL */
@@ -74,9 +76,10 @@ struct Reactor {
     Timer wheel[TIMER_BUCKETS];     /* list heads; bucket = due second modulo */
     int64_t wheel_s;                /* seconds that have been handled */
     int64_t now_ms;                 /* of the clock's monotonic time, read once a turn */
-    _Atomic uint32_t busy_permille; /* of the last second */
+    _Atomic uint32_t busy_permille; /* of the last second; waiting for a processor counts */
+    _Atomic uint32_t ran_permille;  /* … does not */
     int schedstat_fd;               /* of its thread; -1: not opened yet, or not there */
-    uint64_t used_ns_before;
+    uint64_t ran_ns_before, waited_ns_before;
     _Atomic uint32_t conns;
 };
 

@@ -1,0 +1,91 @@
+#include <stdlib.h>
+
+#include "broker/session.h"
+
+/* Hold: messages for a session that has just moved here, which wait until those that were routed to its former reactor
+ * have been sent on (move.c). It lasts as long as a task takes from reactor to reactor. */
+
+typedef struct Held {
+    struct Held *next;
+    Str topic, payload, props;
+    uint8_t qos, sub_qos;
+    bool retain, has_expiry;
+    int64_t expires_ms;
+    AckWait *wait;
+    uint8_t data[];
+} Held;
+
+struct Hold {
+    uint64_t number; /* of the move: one that came later is another */
+    Held *first, **tail;
+    size_t bytes;
+};
+
+void session_hold_begin(Session *s, uint64_t number) {
+    s->hold = mem_new(sizeof *s->hold);
+    s->hold->number = number;
+    s->hold->tail = &s->hold->first;
+}
+
+bool session_held_by(const Session *s, uint64_t number) {
+    return s->hold && s->hold->number == number;
+}
+
+void session_hold(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain) {
+    Hold *h = s->hold;
+    const Str parts[] = { m->topic, m->payload, m->props };
+    size_t bytes = sizeof(Held) + m->topic.len + m->payload.len + m->props.len;
+    if (!(qos && m->qos) && h->bytes + bytes > shard->broker->o.limits.slow_reader_bytes_max) {
+        atomic_fetch_add_explicit(&shard->broker->counters.dropped_slow, 1, memory_order_relaxed);
+        return;
+    }
+    Held *n = mem_new(bytes);
+    Str *to[] = { &n->topic, &n->payload, &n->props };
+    uint8_t *at = n->data;
+    for (int i = 0; i < 3; i++) {
+        if (parts[i].len) memcpy(at, parts[i].ptr, parts[i].len);
+        *to[i] = (Str){ at, parts[i].len };
+        at += parts[i].len;
+    }
+    n->qos = m->qos;
+    n->sub_qos = qos;
+    n->retain = retain;
+    n->has_expiry = m->has_expiry;
+    n->expires_ms = m->expires_ms;
+    n->wait = qos && m->qos && (m->publisher || m->done || m->wait) ? message_hold(m) : NULL;
+    *h->tail = n;
+    h->tail = &n->next;
+    h->bytes += bytes;
+}
+
+void session_caught_up(Shard *shard, Session *s) {
+    Hold *h = s->hold;
+    if (!h) return;
+    s->hold = NULL;
+    for (Held *n = h->first, *next; n; n = next) {
+        next = n->next;
+        Message m = { .space = s->space,
+                      .topic = n->topic,
+                      .payload = { turn_copy(shard->reactor, n->payload), n->payload.len },
+                      .props = n->props,
+                      .qos = n->qos,
+                      .has_expiry = n->has_expiry,
+                      .expires_ms = n->expires_ms,
+                      .wait = n->wait };
+        if (session_may_receive(s, m.topic)) session_deliver(shard, s, &m, n->sub_qos, n->retain, true);
+        ack_release(n->wait);
+        free(n);
+    }
+    free(h);
+}
+
+void session_hold_drop(Session *s) {
+    Hold *h = s->hold;
+    if (!h) return;
+    for (Held *n = h->first, *next; n; n = next) {
+        next = n->next;
+        free(n); /* the broker has ended: nobody waits any more */
+    }
+    free(h);
+    s->hold = NULL;
+}
