@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "gateway/entries.h"
 #include "gateway/internal.h"
 
 /* Nobody waits on a reactor: the question goes to a worker and to the function, and what is said comes back as a task.
@@ -36,11 +37,18 @@ static AuthorizerQuestion question(Link *l, const ApiRequest *rq, Arena *arena) 
     return q;
 }
 
-static void log_refusal(Gateway *g, Str ip, Str account, Str client_id, const AuthorizerVerdict *v) {
+static void log_refusal(Gateway *g, Str ip, const AuthorizerQuestion *q, const AuthorizerVerdict *v) {
+    Str account = q->account, client_id = q->client_id.len ? q->client_id : S("-");
     atomic_fetch_add(&g->counters.not_authenticated, 1);
     log_line(g->o.log, LOG_WARN,
              "event=Connection.AuthNError reason=%s account=%.*s client=%.*s ip=%.*s details=\"%.*s\"", v->reason,
              PS(account), PS(client_id), PS(ip), PS(str_sub(v->why, 0, 512)));
+    entries_authorizer_refused(g, &(AuthorizerRefusal){ .account = q->account,
+                                                        .client_id = q->client_id,
+                                                        .source_ip = ip,
+                                                        .server_name = q->server_name,
+                                                        .reason = str_c(v->reason),
+                                                        .details = str_sub(v->why, 0, 512) });
 }
 
 /* ------------------------------------------------------------------------------------------------ a request */
@@ -53,7 +61,7 @@ typedef struct {
     void *ctx;
     CustomVerdict verdict;
     Arena arena;
-    Str ip;
+    Str ip, account, server_name;
 } Asking;
 
 static void request_told(Task *task, Reactor *r) {
@@ -73,7 +81,8 @@ static void request_said(void *ctx, const AuthorizerVerdict *v) {
     Asking *a = ctx;
     a->verdict = verdict_from(v);
     if (v->result != OK && v->result != ERR_NOT_FOUND)
-        log_refusal(a->link->gateway, a->ip, link_account(a->link), S("-"), v);
+        log_refusal(a->link->gateway, a->ip,
+                    &(AuthorizerQuestion){ .account = a->account, .server_name = a->server_name }, v);
     a->task.run = request_told;
     reactor_post(a->reactor, &a->task);
 }
@@ -88,6 +97,8 @@ void custom_auth_request(Link *l, const ApiRequest *rq, CustomDone *done, void *
     a->ip = str_dup(&a->arena, conn_address(&l->conn->peer, ip));
     link_retain(l);
     AuthorizerQuestion q = question(l, rq, &a->arena);
+    a->account = str_dup(&a->arena, q.account);
+    a->server_name = q.server_name.ptr ? str_dup(&a->arena, q.server_name) : STR_NONE;
     authorizer_ask(l->gateway->o.env, &q, request_said, a);
 }
 
@@ -124,7 +135,7 @@ static void connection_told(Task *task, Reactor *r) {
 static void connection_said(void *ctx, const AuthorizerVerdict *v) {
     Waiting *w = ctx;
     w->verdict = verdict_from(v);
-    if (v->result != OK) log_refusal(w->of->gateway, w->of->ip, w->of->q.account, w->of->q.client_id, v);
+    if (v->result != OK) log_refusal(w->of->gateway, w->of->ip, &w->of->q, v);
     w->task.run = connection_told;
     reactor_post(w->reactor, &w->task);
 }

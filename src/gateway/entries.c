@@ -105,6 +105,23 @@ void entries_not_let_in(const Link *l, Str type, Str reason, Str details) {
     service_log_tell(log, &subject, &e);
 }
 
+void entries_authorizer_refused(const Gateway *g, const AuthorizerRefusal *r) {
+    ServiceLog *log = g->o.env->service_log;
+    if (!service_log_any(log)) return;
+    LogEntry e = { .event = SERVICE_EVENT_AUTHN_ERROR,
+                   .level = LOG_ERROR,
+                   .now_ms = clock_ms(g->o.env->clock),
+                   .account = r->account,
+                   .client_id = r->client_id,
+                   .source_ip = r->source_ip,
+                   .reason = r->reason,
+                   .details = r->details };
+    e.more[e.more_n++] = (LogField){ .name = "authenticationType", .text = S("CUSTOM_AUTH") };
+    if (r->server_name.len) e.more[e.more_n++] = (LogField){ .name = "serverNameIndication", .text = r->server_name };
+    const LogSubject subject = { .account = r->account, .client_id = r->client_id, .source_ip = r->source_ip };
+    service_log_tell(log, &subject, &e);
+}
+
 void entries_bad_signature(const Link *l, const SigV4Fault *f) {
     Str code = str_c(f->query_code);
     Str reason = str_eq(code, S("SignatureDoesNotMatch")) ? S("SECURITY_TOKEN_SIGNATURE_MISMATCH")

@@ -214,10 +214,15 @@ static uint64_t credentials_of(const HttpCall *h) {
 
 static void proceed(HttpCall *h, Err e, Str signing);
 
+static Err plain_no(HttpCall *h) {
+    static const ApiError FORBIDDEN = { STR_INIT("ForbiddenException"), 403, STR_INIT("message"), NULL, 0 };
+    h->call.traced = true;
+    return refuse(h, &FORBIDDEN, S("Forbidden"));
+}
+
 static void authorizer_said(void *ctx, const CustomVerdict *v) {
     HttpCall *h = ctx;
     Link *l = h->link;
-    const SigV4Fault forbidden = { .code = "ForbiddenException", .status = 403, .message = S("Forbidden") };
     Str signing = STR_NONE;
     Err e;
     h->asked = true;
@@ -235,7 +240,7 @@ static void authorizer_said(void *ctx, const CustomVerdict *v) {
     } else if (v->result == ERR_NOT_FOUND) {
         e = authenticate(h, &signing);
     } else {
-        e = not_authenticated(h, &forbidden, S("iotdata"));
+        e = plain_no(h); /* counted and logged where it was said */
     }
     proceed(h, e, signing);
 }
@@ -255,10 +260,8 @@ static Err ask_authorizer(HttpCall *h) {
 
 /* The domain that was named is not for this. */
 static Err forbidden(HttpCall *h) {
-    static const ApiError FORBIDDEN = { STR_INIT("ForbiddenException"), 403, STR_INIT("message"), NULL, 0 };
     atomic_fetch_add(&h->link->gateway->counters.not_authenticated, 1);
-    h->call.traced = true;
-    return refuse(h, &FORBIDDEN, S("Forbidden"));
+    return plain_no(h);
 }
 
 static Err authenticate(HttpCall *h, Str *signing) {

@@ -499,3 +499,27 @@ def test_a_certificate_provider_signs_requests(host, api, lambdas):
     assert failure(api.describe_certificate_provider, certificateProviderName="own")[0] == "ResourceNotFoundException"
     assert "CN=own CA" not in x509.load_pem_x509_certificate(
         api.create_certificate_from_csr(certificateSigningRequest=csr())["certificatePem"].encode()).issuer.rfc4514_string()
+
+
+def test_who_is_refused_stands_in_the_accounts_log(host, api, plain):
+    """Source: AWS IoT developer guide, "Connection.AuthNError log entry"."""
+    api.set_v2_logging_options(roleArn=f"arn:aws:iam::{ACCOUNT}:role/logs", defaultLogLevel="ERROR", eventConfigurations=[
+        {"eventType": "Connection.AuthNError", "logLevel": "ERROR"}])
+
+    def entries():
+        lines = [line for line in host.log().splitlines() if '"Connection.AuthNError"' in line]
+        return [json.loads(line[line.index("{"):]) for line in lines]
+
+    refused(device(host, user("nobody-made-it"), client_id="told-of"))
+    refused(device(host, user(plain), password="no", client_id="told-no"))
+    answer = requests.post(f"{host.url}/topics/a?qos=1", data=b"x", verify=host.ca_file, timeout=30,
+                           headers={"x-amz-customauthorizer-name": "nobody-made-it"})
+    assert answer.status_code == 403 and answer.headers["x-amzn-ErrorType"] == "ForbiddenException"
+    got = {entry.get("clientId"): entry for entry in functions.wait_until(
+        lambda: entries() if len({entry.get("clientId") for entry in entries()}) >= 3 else None)}
+    assert {"told-of", "told-no", None} <= set(got)
+    for client, words in (("told-of", "nobody-made-it"), (None, "nobody-made-it"), ("told-no", "")):
+        entry = got[client]
+        assert (entry["status"], entry["accountId"], entry["authenticationType"]) == ("Failure", ACCOUNT, "CUSTOM_AUTH")
+        assert words in entry["details"] and entry["sourceIp"] in ("127.0.0.1", "::1")
+    assert got["told-of"]["reason"] == "CUSTOM_AUTHORIZER_NOT_FOUND"
