@@ -145,10 +145,11 @@ Err iam_delete_role(Query *q) {
     if (e == OK) e = role_record_lock(q->call->txn, iam_tenant(q), r.role_name); /* who attaches locks it, too */
     if (e == OK) e = check_bare(q, &r);
     if (e == OK) e = role_record_delete(q->call->txn, iam_tenant(q), r.role_name);
+    if (e != OK) return e;
     const DeletedRoleRecord gone = { .role_name = r.role_name,
                                      .arn = role_arn(c->account, &r, c->arena),
                                      .deleted_ms = c->now_ms };
-    if (e == OK) e = deleted_role_record_put(c->txn, iam_tenant(q), &gone);
+    e = deleted_role_record_put(c->txn, iam_tenant(q), &gone);
     if (e == OK) iam_role_changed(q, r.role_name);
     return e;
 }
