@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -124,6 +125,11 @@ static void on_event(Watch *w, Reactor *r, unsigned events) {
         else
             read_plain(c);
     }
+}
+
+void conn_acknowledge(Conn *c) {
+    int one = 1;
+    setsockopt(c->watch.fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
 }
 
 void conn_want_write(Conn *c, bool on) {

@@ -90,6 +90,8 @@ void conn_put(Conn *c, const void *bytes, size_t len); /* a copy */
 void conn_cut(Conn *c);
 /* Room for len bytes of output, to be filled at once; in the turn's arena or a chunk. */
 uint8_t *conn_room(Conn *c, size_t len);
+/* What came is acknowledged by TCP now, not with the next output. */
+void conn_acknowledge(Conn *c);
 /* Output that is not yet with the kernel. */
 static inline size_t conn_waiting(const Conn *c) {
     return c->out_len + (c->wait ? c->wait->len : 0);

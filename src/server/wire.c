@@ -18,6 +18,7 @@
 #include "server/outward.h"
 #include "server/rules.h"
 #include "server/upkeep.h"
+#include "services/absent.h"
 #include "services/iot/logging_load.h"
 #include "services/lambda/lambda.h"
 #include "services/shadow/topic.h"
@@ -30,7 +31,8 @@ static bool is_shadow_topic(Str topic) {
 }
 
 /* Who carries out what clients publish on reserved topics. */
-static const TopicService TOPIC_SERVICES[] = { { is_shadow_topic, shadow_topic_run } };
+static const TopicService TOPIC_SERVICES[] = { { is_shadow_topic, shadow_topic_run },
+                                               { absent_topic_takes, absent_topic_run } };
 
 /* Who is told when a certificate, its policies or its things change: live connections. */
 static void principal_changed(void *ctx, Str account, Str principal_id, const Principal *now) {

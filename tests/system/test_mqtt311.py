@@ -1,5 +1,9 @@
 """MQTT 3.1.1 as AWS IoT speaks it. Source unless a test says otherwise: AWS IoT developer guide, "MQTT"."""
 import json
+import socket
+import statistics
+import struct
+import time
 
 import pytest
 from conftest import allow
@@ -347,3 +351,26 @@ def test_shared_subscriptions_work_in_3_1_1_too(connect, name):
         while (message := member.message()).payload != b"end":
             got.append(int(message.payload))
     assert sorted(got) == list(range(40))
+
+
+def test_what_a_message_makes_a_client_publish_is_not_held_up(server, anyone, raw, name):
+    """A client without TCP_NODELAY, as most are: its PUBLISH waits until the PUBACK before it is acknowledged by TCP.
+    Held against the same exchange with TCP_NODELAY, as the machine may be busy."""
+    def typical_s(nodelay):
+        client = raw(version=4)
+        client.stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, nodelay)
+        client.connect(f"{name}-{nodelay}")
+        client.subscribe((f"{name}/{nodelay}", 1))
+        took = []
+        for _ in range(30):
+            begun = time.monotonic()
+            client.send_publish(f"{name}/{nodelay}", b"x", qos=1)
+            kinds = [client.read() for _ in range(2)]  # the message and the PUBACK, in whichever order
+            message, = [got for got in kinds if got.type == wire.PUBLISH]
+            took.append(time.monotonic() - begun)
+            topic_len = struct.unpack(">H", message.body[:2])[0]
+            client.ack(struct.unpack(">H", message.body[2 + topic_len:4 + topic_len])[0])
+        return statistics.median(took)
+
+    at_once = typical_s(1)
+    assert typical_s(0) < at_once * 3 + 0.02

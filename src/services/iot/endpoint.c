@@ -1,5 +1,8 @@
 /* DescribeEndpoint: the default account's endpoints are all the server's own host; another account's have names of
- * their own, by which a client says whose it is (identity/endpoint.h). Ports tell nothing apart. */
+ * their own, by which a client says whose it is (identity/endpoint.h). Ports tell nothing apart.
+ *
+ * AWS answers a host name without a port, and device SDKs take nothing else: so do the endpoints that devices use over
+ * MQTT. Those that are only ever part of an https URL have the port too, unless it is 443. */
 #include "generated/iot.h"
 #include "identity/endpoint.h"
 #include "services/env.h"
@@ -13,6 +16,10 @@ static bool is_type(Str type) {
     return false;
 }
 
+static bool for_https_only(Str type) {
+    return str_eq(type, S("iot:CredentialProvider")) || str_eq(type, S("iot:Jobs"));
+}
+
 Err iot_describe_endpoint(Call *c, const IotDescribeEndpointIn *in, IotDescribeEndpointOut *out) {
     if (in->endpoint_type.len && !is_type(in->endpoint_type))
         return api_fail(c, IOT_INVALID_REQUEST,
@@ -21,11 +28,10 @@ Err iot_describe_endpoint(Call *c, const IotDescribeEndpointIn *in, IotDescribeE
                         PS(in->endpoint_type));
     const Env *env = c->env;
     Str type = in->endpoint_type.len ? in->endpoint_type : S("iot:Data");
-    if (str_eq(c->account, env->account)) {
-        out->endpoint_address = env->endpoint;
-        return OK;
-    }
-    Str host = endpoint_host(c->account, type, c->region, env->endpoint_domain, c->arena);
-    out->endpoint_address = str_format(c->arena, "%.*s%.*s", PS(host), PS(env->endpoint_port));
+    Str host = str_eq(c->account, env->account)
+                   ? str_sub(env->endpoint, 0, env->endpoint.len - env->endpoint_port.len)
+                   : endpoint_host(c->account, type, c->region, env->endpoint_domain, c->arena);
+    Str port = for_https_only(type) ? env->endpoint_port : STR_NONE;
+    out->endpoint_address = str_format(c->arena, "%.*s%.*s", PS(host), PS(port));
     return OK;
 }
