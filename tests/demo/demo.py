@@ -110,8 +110,8 @@ def guide(server, command):
 The server and the device are up; Ctrl-C ends them. Meanwhile, in another terminal:
 
   eval "$({starling} env --data {shlex.quote(str(server.data))})"
-  export PATH="{ROOT}/.venv/bin:$PATH"                     # the aws command, if you have none
-  python3 tests/demo/app.py --wait_time 7             # the device answers here
+  export PATH="{ROOT}/.venv-sdk143/bin:$PATH"   # the aws command, if you have none
+  python3 tests/demo/app.py --wait_time 7                # the device answers here
   aws iot list-things
   aws iot-data get-thing-shadow --thing-name {THING} /dev/stdout
 
