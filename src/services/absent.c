@@ -28,10 +28,8 @@ static const Family FAMILIES[] = {
     { STR_INIT("$aws/things/+/streams/+/describe/+"), FORM_STREAM, STR_INIT("DescribeStream over MQTT") },
     { STR_INIT("$aws/things/+/streams/+/get/+"), FORM_STREAM, STR_INIT("GetStream over MQTT") },
     { STR_INIT("$aws/things/+/defender/metrics/+"), FORM_DEFENDER, STR_INIT("Device Defender's metrics") },
-    { STR_INIT("$aws/commands/things/+/executions/+/response/+"), FORM_COMMAND,
-      STR_INIT("UpdateCommandExecution") },
-    { STR_INIT("$aws/commands/clients/+/executions/+/response/+"), FORM_COMMAND,
-      STR_INIT("UpdateCommandExecution") },
+    { STR_INIT("$aws/commands/things/+/executions/+/response/+"), FORM_COMMAND, STR_INIT("UpdateCommandExecution") },
+    { STR_INIT("$aws/commands/clients/+/executions/+/response/+"), FORM_COMMAND, STR_INIT("UpdateCommandExecution") },
 };
 
 static const Family *family_of(Str topic) {
