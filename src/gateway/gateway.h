@@ -45,6 +45,8 @@ typedef enum { LISTEN_TLS, LISTEN_PLAIN } ListenKind;
 /* On every address of `host` ("localhost": both loopbacks; "*": all). Connections start on the first reactor.
  * port 0 picks a free one, the same for all addresses. Before the reactors start.
  * Errors: ERR_IO; *why says which address and what the system said */
+/* Whether the port could be listened on now; nothing is kept. Errors: ERR_IO, *why as gateway_listen says it */
+NODISCARD Err gateway_port_free(const char *host, int port, Arena *arena, Str *why);
 NODISCARD Err gateway_listen(Gateway *g, const char *host, int port, ListenKind kind, Arena *arena, int *port_out,
                              Str *why);
 /* Ends the connections that do not speak MQTT; any thread, before the reactors end. */

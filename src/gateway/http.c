@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "gateway/internal.h"
 #include "identity/key_ring.h"
+#include "services/admin/admin.h"
 #include "services/lambda/code.h"
 
 /* One request at a time: its memory is the parser's until the answer is written, then the next is taken from what
@@ -77,6 +78,26 @@ static bool is_signed(const HttpRequest *rq) {
     return sigv4_present(&in);
 }
 
+/* What is below /_starling/ takes another method or is not there; what is there for who signs asks for that. */
+static bool local_misses(Link *l, const HttpRequest *rq) {
+    if (!str_starts(rq->path, S(ADMIN_PREFIX)) || is_signed(rq) || admin_has(rq->path)) return false;
+    Arena arena = { 0 };
+    for (size_t i = 0; i < l->gateway->o.local_n; i++) {
+        const LocalRoute *r = &l->gateway->o.local[i];
+        if (!str_eq(r->path, rq->path)) continue;
+        answer_text(l, 405, str_format(&arena, "{\"message\":\"%.*s takes %.*s only\"}", PS(r->path), PS(r->method)));
+        arena_free(&arena);
+        return true;
+    }
+    answer_text(l, 404,
+                str_format(&arena,
+                           "{\"message\":\"there is no such path; there are, of a server with --test: %s; for "
+                           "requests that an access key signed: %.*s\"}",
+                           "POST " ADMIN_PREFIX "clock, POST " ADMIN_PREFIX "reset", PS(admin_routes(&arena))));
+    arena_free(&arena);
+    return true;
+}
+
 /* The server's own paths; false: it is none of them. */
 static bool local(Link *l, const HttpRequest *rq) {
     const GatewayOptions *o = &l->gateway->o;
@@ -100,7 +121,7 @@ static bool local(Link *l, const HttpRequest *rq) {
         arena_free(&arena);
         return true;
     }
-    return false;
+    return local_misses(l, rq);
 }
 
 /* ------------------------------------------------------------------------------------------------ requests */

@@ -89,7 +89,16 @@ static void on_accept(Watch *w, Reactor *r, unsigned events) {
     }
 }
 
-static int open_socket(const struct addrinfo *a, int port) {
+/* Returns: -1, errno as it was */
+static int close_kept(int fd) {
+    int kept = errno;
+    close(fd);
+    errno = kept;
+    return -1;
+}
+
+/* Bound, but nobody can connect yet. */
+static int bind_socket(const struct addrinfo *a, int port) {
     int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
     if (fd < 0) return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
@@ -101,13 +110,13 @@ static int open_socket(const struct addrinfo *a, int port) {
     } else {
         ((struct sockaddr_in *)&s)->sin_port = htons((uint16_t)port);
     }
-    if (bind(fd, (struct sockaddr *)&s, a->ai_addrlen) || listen(fd, 4096)) {
-        int kept = errno;
-        close(fd);
-        errno = kept;
-        return -1;
-    }
+    if (bind(fd, (struct sockaddr *)&s, a->ai_addrlen)) return close_kept(fd);
     return fd;
+}
+
+static int open_socket(const struct addrinfo *a, int port) {
+    int fd = bind_socket(a, port);
+    return fd >= 0 && listen(fd, 4096) ? close_kept(fd) : fd;
 }
 
 static int port_of(int fd) {
@@ -167,6 +176,10 @@ static struct addrinfo *resolve(const char *host, int *bad) {
     return list;
 }
 
+static Str cannot_listen(Arena *arena, const char *host, int port) {
+    return str_format(arena, "cannot listen on '%s' port %d: %s", host, port, strerror(errno));
+}
+
 Err gateway_listen(Gateway *g, const char *host, int port, ListenKind kind, Arena *arena, int *port_out, Str *why) {
     int bad;
     struct addrinfo *list = resolve(host, &bad);
@@ -177,7 +190,23 @@ Err gateway_listen(Gateway *g, const char *host, int port, ListenKind kind, Aren
     Err e = ERR_IO;
     for (int tries = 0; tries < (port ? 1 : 20) && e != OK; tries++) e = listen_all(g, list, port, kind, port_out);
     freeaddrinfo(list);
-    if (e != OK) *why = str_format(arena, "cannot listen on '%s' port %d: %s", host, port, strerror(errno));
+    if (e != OK) *why = cannot_listen(arena, host, port);
+    return e;
+}
+
+Err gateway_port_free(const char *host, int port, Arena *arena, Str *why) {
+    int bad;
+    struct addrinfo *list = port ? resolve(host, &bad) : NULL;
+    Err e = OK;
+    for (const struct addrinfo *a = list; a && e == OK; a = a->ai_next) {
+        int fd = bind_socket(a, port);
+        if (fd >= 0)
+            close(fd);
+        else if (errno == EADDRINUSE || errno == EACCES) /* all else is gateway_listen's to say */
+            e = ERR_IO;
+    }
+    if (e != OK) *why = cannot_listen(arena, host, port);
+    if (list) freeaddrinfo(list);
     return e;
 }
 

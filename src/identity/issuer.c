@@ -243,7 +243,13 @@ static Err load_given(Issuer *is, const IssuerOptions *o, Arena *arena, Str *why
 static Err write_ca_pem(Issuer *is, Arena *arena, Str *why) {
     is->ca_pem = str_format(&is->arena, "%.*s%.*s", PS(x509_pem_of(arena, is->ca[0].cert)),
                             PS(x509_pem_of(arena, is->ca[1].cert)));
-    return ca_pem_save(is->dir, is->ca_pem, arena, why);
+    Err e = ca_pem_save(is->dir, is->ca_pem, arena, why);
+    if (e != OK) return e;
+    Arena large = { 0 };
+    e = ca_bundle_save(is->dir, is->ca_pem, &large, why);
+    if (e != OK) *why = str_dup(arena, *why);
+    arena_free(&large);
+    return e;
 }
 
 Err issuer_open(const IssuerOptions *options, Arena *arena, Issuer **out, Str *why) {

@@ -13,7 +13,7 @@
 /* A write goes to NAME.new, is synced, renamed over NAME, and the directory is synced: after a crash the file is the
  * old one or the new one. */
 
-enum { FILE_BYTES_MAX = 256 * 1024 };
+enum { FILE_BYTES_MAX = 256 * 1024, BUNDLE_BYTES_MAX = 4 << 20 };
 
 void pair_free(KeyPair *pair) {
     EVP_PKEY_free(pair->key);
@@ -41,29 +41,33 @@ Err issuer_dirs(Str dir, Arena *arena, Str *why) {
     return e == OK ? make_dir(path_of(arena, dir, "pki"), arena, why) : e;
 }
 
-static Err read_whole(const char *path, Arena *arena, Str *out, Str *why) {
+static Err read_at_most(const char *path, size_t bytes_max, Arena *arena, Str *out, Str *why) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         bool missing = errno == ENOENT;
         Err e = io_failed(arena, why, "read", path);
         return missing ? ERR_NOT_FOUND : e;
     }
-    uint8_t *bytes = arena_bytes(arena, FILE_BYTES_MAX);
+    uint8_t *bytes = arena_bytes(arena, bytes_max);
     size_t n = 0;
     ssize_t got;
-    while (n < FILE_BYTES_MAX && (got = read(fd, bytes + n, FILE_BYTES_MAX - n)) != 0) {
+    while (n < bytes_max && (got = read(fd, bytes + n, bytes_max - n)) != 0) {
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) break;
         n += (size_t)got;
     }
-    Err e = n < FILE_BYTES_MAX && got < 0 ? io_failed(arena, why, "read", path) : OK;
+    Err e = n < bytes_max && got < 0 ? io_failed(arena, why, "read", path) : OK;
     close(fd);
-    if (e == OK && n == FILE_BYTES_MAX) {
-        *why = str_format(arena, "%s is larger than %d bytes", path, (int)FILE_BYTES_MAX);
+    if (e == OK && n == bytes_max) {
+        *why = str_format(arena, "%s is larger than %zu bytes", path, bytes_max);
         e = ERR_CORRUPT;
     }
     if (e == OK) *out = (Str){ bytes, n };
     return e;
+}
+
+static Err read_whole(const char *path, Arena *arena, Str *out, Str *why) {
+    return read_at_most(path, FILE_BYTES_MAX, arena, out, why);
 }
 
 static bool write_all(int fd, Str bytes) {
@@ -159,6 +163,24 @@ Err ca_pem_save(Str dir, Str pem, Arena *arena, Str *why) {
     Err e = read_whole(path_of(arena, dir, "ca.pem"), arena, &now, why);
     if (e == OK && str_eq(now, pem)) return OK;
     return write_whole(dir, "ca.pem", 0644, pem, arena, why);
+}
+
+/* Source: where Debian and Alpine, Fedora, and openSUSE keep it */
+static const char *const SYSTEM_LISTS[] = { "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+                                            "/etc/ssl/ca-bundle.pem" };
+
+Err ca_bundle_save(Str dir, Str pem, Arena *arena, Str *why) {
+    const char *path = path_of(arena, dir, CA_BUNDLE_FILE);
+    Str system = STR_NONE, now, unused;
+    for (size_t i = 0; i < sizeof SYSTEM_LISTS / sizeof *SYSTEM_LISTS && !system.len; i++)
+        if (read_at_most(SYSTEM_LISTS[i], BUNDLE_BYTES_MAX, arena, &system, &unused) != OK) system = STR_NONE;
+    if (!system.len) {
+        unlink(path); /* of a time when the system had one */
+        return OK;
+    }
+    Str all = str_format(arena, "%.*s\n%.*s", PS(system), PS(pem));
+    if (read_at_most(path, 2 * BUNDLE_BYTES_MAX, arena, &now, &unused) == OK && str_eq(now, all)) return OK;
+    return write_whole(dir, CA_BUNDLE_FILE, 0644, all, arena, why);
 }
 
 Err given_load(const char *chain_file, const char *key_file, Arena *arena, Str *chain_pem, Str *key_pem, Str *why) {

@@ -72,10 +72,18 @@ static void metrics(void *ctx, const ApiRequest *rq, Arena *arena, ApiResponse *
 
 #define AHEAD_MS_MAX INT64_C(3155760000000)
 
+static bool only_for_tests(const Server *s, ApiResponse *rs) {
+    if (s->settings.test) return false;
+    answer(rs, 404, "application/json",
+           S("{\"message\":\"this is for test suites: start the server with --test to have it\"}"));
+    return true;
+}
+
 /* POST {"ahead_ms": n}: the rules' time is n ahead of the real one; timers that are due by it fire at once. */
 static void move_clock(void *ctx, const ApiRequest *rq, Arena *arena, ApiResponse *rs) {
     Server *s = ctx;
     yyjson_val *v = NULL;
+    if (only_for_tests(s, rs)) return;
     if (json_read(arena, rq->body, false, &v, NULL) == OK) v = yyjson_obj_get(v, "ahead_ms");
     if (!v || !yyjson_is_int(v) || yyjson_get_sint(v) < 0 || yyjson_get_sint(v) > AHEAD_MS_MAX) {
         answer(rs, 400, "application/json",
@@ -90,6 +98,7 @@ static void move_clock(void *ctx, const ApiRequest *rq, Arena *arena, ApiRespons
 /* POST, any body: the server is as after its first start, but for CAs, access keys and the clock. */
 static void reset(void *ctx, const ApiRequest *rq, Arena *arena, ApiResponse *rs) {
     (void)rq;
+    if (only_for_tests(ctx, rs)) return;
     Err e = server_reset(ctx);
     if (e == OK)
         answer(rs, 200, "application/json", S("{\"message\":\"OK\"}"));
@@ -120,4 +129,4 @@ const LocalRoute LOCAL_ROUTES[] = {
     { STR_INIT("POST"), STR_INIT("/_starling/clock"), .loopback_only = true, .handle = move_clock },
     { STR_INIT("POST"), STR_INIT("/_starling/reset"), .loopback_only = true, .waits = true, .handle = reset },
 };
-const size_t LOCAL_ROUTES_N = 6, LOCAL_TEST_ROUTES_N = 2;
+const size_t LOCAL_ROUTES_N = 6;

@@ -229,7 +229,7 @@ static Err open_gateway(Server *s, Str *why) {
                           .patterns = s->patterns,
                           .admin = &s->admin,
                           .local = LOCAL_ROUTES,
-                          .local_n = LOCAL_ROUTES_N - (o->test ? 0 : LOCAL_TEST_ROUTES_N),
+                          .local_n = LOCAL_ROUTES_N,
                           .local_ctx = s,
                           .body_bytes_max = (size_t)o->body_bytes_max,
                           .first_byte_wait_s = o->limits.connect_wait_s,
@@ -263,11 +263,27 @@ static Err listen_all(Server *s, Str *why) {
     return e;
 }
 
+/* Told before a first start makes keys. */
+static Err check_ports(Server *s, Str *why) {
+    const Settings *o = &s->settings;
+    Err e = OK;
+    if (o->mqtt_port > 0) e = gateway_port_free(o->listen, (int)o->mqtt_port, &s->arena, why);
+    if (e == OK && o->https_port == -2) {
+        e = gateway_port_free(o->listen, 443, &s->arena, why);
+        if (e != OK) e = gateway_port_free(o->listen, 8443, &s->arena, why);
+    } else if (e == OK && o->https_port > 0) {
+        e = gateway_port_free(o->listen, (int)o->https_port, &s->arena, why);
+    }
+    if (e == OK && o->plain_port > 0) e = gateway_port_free("localhost", (int)o->plain_port, &s->arena, why);
+    return e;
+}
+
 /* What needs no store. */
 static Err open_beside_store(Server *s, Str *why) {
     size_t n;
     const ApiService *const *services = api_services(&n);
-    Err e = open_issuer(s, why);
+    Err e = check_ports(s, why);
+    if (e == OK) e = open_issuer(s, why);
     if (e == OK) e = offer_certificates(s, false, &s->arena, why);
     return e == OK ? api_patterns_new(services, n, &s->arena, &s->patterns, why) : e;
 }

@@ -50,4 +50,4 @@ size_t server_figures(Env *env, AdminFigure *out, size_t out_max);
 
 /* /health, /metrics and, with --test, /_starling/clock and /_starling/reset. */
 extern const LocalRoute LOCAL_ROUTES[];
-extern const size_t LOCAL_ROUTES_N, LOCAL_TEST_ROUTES_N; /* the last ones are for tests */
+extern const size_t LOCAL_ROUTES_N;

@@ -113,7 +113,7 @@ The server and the device are up; Ctrl-C ends them. Meanwhile, in another termin
   export PATH="{ROOT}/.venv-sdk143/bin:$PATH"   # the aws command, if you have none
   python3 tests/demo/app.py --wait_time 7                # the device answers here
   aws iot list-things
-  aws iot-data get-thing-shadow --thing-name {THING} /dev/stdout
+  aws iot-data get-thing-shadow --thing-name {THING} shadow.json && cat shadow.json
 
 The device was started as
 

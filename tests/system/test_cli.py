@@ -4,10 +4,12 @@ import os
 import pathlib
 import re
 import shlex
+import ssl
 import subprocess
 import sys
 import time
 
+import botocore.session
 import pytest
 from support.server import ACCOUNT, BINARY, REGION, ROOT
 
@@ -51,9 +53,34 @@ def test_env_sets_what_every_sdk_reads(server, environment):
                      "AWS_ENDPOINT_URL_STS"):
         assert re.fullmatch(rf"https://[^/:]+:{server.https_port}", environment[variable])
     assert environment["AWS_REGION"] == environment["AWS_DEFAULT_REGION"] == REGION
-    for variable in ("AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"):
-        assert pathlib.Path(environment[variable]).read_text() == pathlib.Path(server.ca_file).read_text()
+    ours = pathlib.Path(server.ca_file).read_text()
+    assert pathlib.Path(environment["NODE_EXTRA_CA_CERTS"]).read_text() == ours
     assert "AWS_ENDPOINT_URL" not in environment
+    # what the system trusts stays trusted: S3, pip … go on in this shell
+    system = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
+    trusted = pathlib.Path(environment["AWS_CA_BUNDLE"]).read_text()
+    assert trusted == (f"{system.read_text()}\n{ours}" if system.exists() else ours)
+    assert ssl.create_default_context(cadata=trusted).cert_store_stats()["x509_ca"] >= ours.count("BEGIN")
+
+
+# serviceId of botocore 1.43.37, the last with these models
+RETIRED = {"iot1click-devices": "IoT 1Click Devices Service", "iot1click-projects": "IoT 1Click Projects",
+           "iotanalytics": "IoTAnalytics", "iotevents": "IoT Events", "iotevents-data": "IoT Events Data",
+           "iotfleethub": "IoTFleetHub"}
+
+
+def test_env_leaves_no_service_that_is_here_to_aws(server, environment):
+    session = botocore.session.get_session()
+    here = {path.stem for path in (ROOT / "models").glob("*.api")} | {"iam", "sts"}
+    known = set(session.get_available_services())
+    ids = {name: session.get_service_model(name).service_id if name in known else RETIRED[name] for name in here}
+    expected = {f"AWS_ENDPOINT_URL_{service_id.replace(' ', '_').upper()}" for service_id in ids.values()}
+    assert {v for v in environment if v.startswith("AWS_ENDPOINT_URL")} == expected
+    assert {environment[variable] for variable in expected} == {server.url}
+
+
+def test_what_is_not_there_yet_says_so_here_and_does_not_go_to_aws(aws):
+    assert "ListAssetModels of iotsitewise is not implemented yet" in aws("iotsitewise", "list-asset-models", status=255)
 
 
 def test_the_cli_knows_who_it_is(aws):

@@ -47,6 +47,7 @@ def test_env_points_an_unchanged_boto3_here(starling, server):
 
 
 def test_a_device_is_made_in_one_step_and_its_files_connect(starling, server, iot, name, tmp_path):
+    tmp_path = tmp_path / "made"
     text = starling("device", name, "--out", tmp_path)
     cert, key, roots = tmp_path / f"{name}.cert.pem", tmp_path / f"{name}.private.key", tmp_path / "root-ca.pem"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
@@ -71,6 +72,20 @@ def test_the_policy_of_a_made_device_is_explained_from_its_file(starling, name, 
     starling(*ask, "Publish", arn("topic/elsewhere"), "--client-id", name, expect=3)
     assert "StarlingDevice" in starling(*ask, "Publish", shadow, expect=3), "without a client id there is no thing"
     assert "no certificate" in starling("policy", "explain", "0" * 64, "Publish", "topic/a", expect=1)
+
+
+def test_a_certificate_of_another_account_is_explained_where_it_is(starling, server):
+    account = "555566667777"
+    key = key_of(starling("key", "create", "--account", account))
+    own = server.client("iot", *key)
+    made = own.create_keys_and_certificate(setAsActive=True)
+    own.create_policy(policyName="p", policyDocument=json.dumps({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Action": "iot:Publish", "Resource": f"arn:aws:iot:{REGION}:{account}:topic/a"}]}))
+    own.attach_policy(policyName="p", target=made["certificateArn"])
+    ask = ("policy", "explain", made["certificateId"], "Publish", "topic/a")
+    assert "--account" in starling(*ask, expect=1)
+    assert made["certificateArn"] in starling(*ask, "--account", account)
+    starling(*ask[:-1], "topic/b", "--account", account, expect=3)
 
 
 def test_a_key_may_do_what_its_policy_says_until_it_is_disabled(starling, server, tmp_path, name):

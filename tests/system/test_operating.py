@@ -70,6 +70,39 @@ def test_the_answer_carries_the_time(server):
     assert abs(sent - time.time()) < 5
 
 
+def test_what_is_for_test_suites_says_that_it_needs_test(serve):
+    server = serve()
+    for path in ("reset", "clock"):
+        answer = requests.post(f"{server.url}/_starling/{path}", data="{}", verify=server.ca_file, timeout=20)
+        assert (answer.status_code, answer.json()["message"]) == (
+            404, "this is for test suites: start the server with --test to have it")
+
+
+def test_a_mistyped_path_of_the_servers_own_is_told_what_there_is(server):
+    def ask(method, path):
+        answer = requests.request(method, f"{server.url}{path}", verify=server.ca_file, timeout=20)
+        return answer.status_code, answer.json()["message"]
+
+    status, message = ask("POST", "/_starling/nope")
+    assert status == 404
+    for there in ("POST /_starling/reset", "POST /_starling/clock", "GET /_starling/status", "PUT /_starling/keys/ID"):
+        assert there in message
+    assert ask("GET", "/_starling/reset") == (405, "/_starling/reset takes POST only")
+    assert ask("GET", "/_starling/status") == (403, "Missing Authentication Token")
+
+
+@pytest.mark.parametrize("option", ["--mqtt-port", "--https-port", "--plain-port"])
+def test_a_port_that_is_taken_is_told_before_keys_are_made(tmp_path, option):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ports = {"--mqtt-port": "0", "--https-port": "0", option: port}
+        done = subprocess.run([BINARY, "serve", "--data", tmp_path / "data", *(x for o in ports.items() for x in o)],
+                              capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert f"port {port}: Address already in use" in done.stderr
+    assert not list((tmp_path / "data").glob("pki/*"))
+
+
 def test_a_supervisor_is_told_when_it_is_ready_and_when_it_stops(tmp_path):
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/encode.h"
@@ -14,7 +15,7 @@ static const char USAGE[] =
     "usage: starling device NAME [--data DIR] [--out DIR] [--policy FILE]\n"
     "\n"
     "Makes the thing NAME with a certificate and a policy, and the files NAME.cert.pem, NAME.private.key and\n"
-    "root-ca.pem in DIR (default .), then prints the command that connects with them.\n"
+    "root-ca.pem in DIR (default .; made where it is not there), then prints the command that connects with them.\n"
     "  --policy FILE  the AWS IoT policy of the device; without it `StarlingDevice`, by which each device may\n"
     "                 connect as itself over MQTT and use its own shadow, its jobs and the topics below its name;\n"
     "                 over HTTP a thing has no variables (as at AWS): give a policy that names the resources\n";
@@ -61,6 +62,10 @@ static Err name_files(Device *d, Str *why) {
             *why = str_format(d->arena, "%.*s exists: move it away, or give another --out", PS(files[i]));
             return ERR_EXISTS;
         }
+    if (mkdir(d->out_dir, 0755) && errno != EEXIST) {
+        *why = str_format(d->arena, "the folder %s cannot be made: %s", d->out_dir, strerror(errno));
+        return ERR_IO;
+    }
     if (access(d->out_dir, W_OK) == 0) return OK;
     *why = str_format(d->arena, "%s cannot be written to: %s", d->out_dir, strerror(errno));
     return ERR_IO;

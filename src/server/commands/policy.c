@@ -8,12 +8,14 @@
 
 static const char USAGE[] =
     "usage: starling policy explain WHO ACTION RESOURCE [--client-id ID] [--source-ip IP] [--domain-name HOST]\n"
+    "                                                     [--account ID]\n"
     "\n"
     "Says whether WHO may, and which statement decides. (--data DIR, default ./" CLIENT_DATA_DIR ")\n"
     "  WHO       a certificate: its file, its id or its ARN; or an access key's id\n"
     "  ACTION    iot:Publish, or just Publish\n"
     "  RESOURCE  an ARN, or just topic/a/b, topicfilter/a/#, client/lamp, thing/lamp\n"
     "  --client-id ID  as which client it connects: sets the thing variables\n"
+    "  --account ID    where the certificate is, when it is not the server's own account\n"
     "Exit status: 0 allowed, 3 denied.\n";
 
 enum { DENIED = 3 };
@@ -40,12 +42,13 @@ static Err who_is(const char *arg, Arena *arena, Str *out, Str *why) {
 }
 
 int command_policy(int argc, char **argv) {
-    const char *data = NULL, *client_id = NULL, *source_ip = NULL, *domain = NULL;
+    const char *data = NULL, *client_id = NULL, *source_ip = NULL, *domain = NULL, *account = NULL;
     const Option options[] = { { "--data", &data, NULL },
                                { "--client-id", &client_id, NULL },
                                { "--source-ip", &source_ip, NULL },
-                               { "--domain-name", &domain, NULL } };
-    int status, n = args_take(argc, argv, options, 4, USAGE, &status);
+                               { "--domain-name", &domain, NULL },
+                               { "--account", &account, NULL } };
+    int status, n = args_take(argc, argv, options, 5, USAGE, &status);
     if (n < 0) return status;
     if (n != 4 || strcmp(argv[1], "explain") != 0)
         return args_wrong(USAGE, "policy needs: explain WHO ACTION RESOURCE");
@@ -62,6 +65,7 @@ int command_policy(int argc, char **argv) {
         if (client_id) json_add_str(doc, o, S("clientId"), str_c(client_id));
         if (source_ip) json_add_str(doc, o, S("sourceIp"), str_c(source_ip));
         if (domain) json_add_str(doc, o, S("domainName"), str_c(domain));
+        if (account) json_add_str(doc, o, S("account"), str_c(account));
         status =
             admin_call(data, &arena, "POST", S("policy/explain"), STR_NONE, json_write_mut(&arena, o), print, NULL);
     }

@@ -4,6 +4,7 @@
 
 #include "api/canonical.h"
 #include "base/encode.h"
+#include "base/writer.h"
 #include "identity/authorize.h"
 #include "services/admin/respond.h"
 #include "services/env.h"
@@ -79,6 +80,20 @@ static bool path_matches(const Route *route, Str path) {
     return str_starts(path, route->path) && path.len > route->path.len;
 }
 
+bool admin_has(Str path) {
+    for (size_t i = 0; i < sizeof ROUTES / sizeof *ROUTES; i++)
+        if (path_matches(&ROUTES[i], path)) return true;
+    return false;
+}
+
+Str admin_routes(Arena *arena) {
+    Writer w = writer_in(arena);
+    for (size_t i = 0; i < sizeof ROUTES / sizeof *ROUTES; i++)
+        writer_format(&w, "%s%.*s %.*s%s", i ? ", " : "", PS(ROUTES[i].method), PS(ROUTES[i].path),
+                      str_ends(ROUTES[i].path, S("/")) ? "ID" : "");
+    return writer_str(&w);
+}
+
 Err admin_handle(Call *c, const AdminSource *source, const ApiRequest *rq, ApiResponse *rs) {
     Admin a = { .call = c, .source = source, .rq = rq, .rs = rs };
     bool path_known = false;
@@ -101,5 +116,6 @@ Err admin_handle(Call *c, const AdminSource *source, const ApiRequest *rq, ApiRe
     }
     return path_known ? admin_fail(&a, 405, "MethodNotAllowedException", "%.*s cannot be used on %.*s", PS(rq->method),
                                    PS(rq->path))
-                      : admin_fail(&a, 404, "ResourceNotFoundException", "there is no %.*s", PS(rq->path));
+                      : admin_fail(&a, 404, "ResourceNotFoundException", "there is no %.*s; there are %.*s",
+                                   PS(rq->path), PS(admin_routes(c->arena)));
 }

@@ -23,6 +23,9 @@ typedef struct {
     int64_t started_ms;
 } AdminSource;
 
+bool admin_has(Str path);       /* whatever the method */
+Str admin_routes(Arena *arena); /* Shape: "GET /_starling/status, …" */
+
 /* Carries out one request, on a worker, in c->txn; c->principal is set and is an access key.
  * Returns: OK or ERR_API with *rs filled (an error, too, is an answer: commit unless ERR_API), else a store error as
  *          handlers give it (run it again on ERR_CONFLICT). The caller runs the outbox after the commit. */

@@ -11,16 +11,19 @@
 enum { POLICIES_KEPT = 16 };
 
 /* Shape: *status: the certificate's, NULL for a key */
-static Err certificate_principal(Admin *a, Str id, PolicyBook *book, const Principal **out, const char **status) {
+static Err certificate_principal(Admin *a, Str account, Str id, PolicyBook *book, const Principal **out,
+                                 const char **status) {
     Call *c = a->call;
     Loaded loaded = { 0 };
     Principal *p = NULL;
-    Err e = directory_load(c->txn, c->account, c->region, id, c->arena, &loaded);
+    Err e = directory_load(c->txn, account, c->region, id, c->arena, &loaded);
     if (e != OK) return e;
     if (!loaded.status)
-        return admin_fail(a, 404, "ResourceNotFoundException", "no certificate %.*s is registered in account %.*s",
-                          PS(str_sub(id, 0, 100)), PS(c->account));
-    PrincipalSpec spec = { .account = c->account, .region = c->region, .id = id, .loaded = &loaded, .policies = book };
+        return admin_fail(
+            a, 404, "ResourceNotFoundException",
+            "no certificate %.*s is registered in account %.*s; one of another account is asked for with --account",
+            PS(str_sub(id, 0, 100)), PS(account));
+    PrincipalSpec spec = { .account = account, .region = c->region, .id = id, .loaded = &loaded, .policies = book };
     e = principal_make(&spec, c->arena, &p);
     if (e != OK) return e;
     *out = p;
@@ -28,11 +31,12 @@ static Err certificate_principal(Admin *a, Str id, PolicyBook *book, const Princ
     return OK;
 }
 
-static Err find_principal(Admin *a, Str name, PolicyBook *book, const Principal **out, const char **status) {
+static Err find_principal(Admin *a, Str account, Str name, PolicyBook *book, const Principal **out,
+                          const char **status) {
     size_t cert = str_find_str(name, S(":cert/"));
     if (cert != SIZE_MAX) name = str_from(name, cert + 6);
     bool key = str_starts(name, S("AKIA")) || str_starts(name, S("ASIA"));
-    if (!key) return certificate_principal(a, name, book, out, status);
+    if (!key) return certificate_principal(a, account, name, book, out, status);
     *status = NULL;
     const Principal *p = keyring_principal(a->call->env->keys, name);
     if (p && !keyring_alive(a->call->env->keys, name, real_ms())) *status = "Inactive";
@@ -53,7 +57,7 @@ static Err explain(Admin *a, const Principal *p, const char *status, yyjson_val 
                                     .secure = S("true") };
     if (str_find(action, ':') == SIZE_MAX) action = str_format(c->arena, "iot:%.*s", PS(action));
     if (!str_starts(resource, S("arn:")) && !str_eq(resource, S("*")))
-        resource = call_arn(c, "iot", "%.*s", PS(resource));
+        resource = str_format(c->arena, "arn:aws:iot:%.*s:%.*s:%.*s", PS(c->region), PS(p->account), PS(resource));
     const PolicyVar *vars;
     size_t vars_n;
     connection_vars(p, &facts, c->arena, &vars, &vars_n);
@@ -90,10 +94,15 @@ Err admin_policy_explain(Admin *a) {
     if (!name.len || !json_str(json_get(body, S("action"))).len || !json_str(json_get(body, S("resource"))).len)
         return admin_fail(a, 400, "InvalidRequestException",
                           "principal (a certificate's id or ARN, or an access key id), action and resource are needed");
+    Str account = json_str(json_get(body, S("account")));
+    if (!account.len) account = a->call->account;
+    if (!admin_may_touch(a, account))
+        return admin_fail(a, 403, "AccessDeniedException", "an access key of account %.*s cannot see account %.*s",
+                          PS(a->call->account), PS(str_sub(account, 0, 20)));
     PolicyBook *book = policy_book_new(a->call->env->store, a->call->region, POLICIES_KEPT);
     const Principal *p = NULL;
     const char *status = NULL;
-    e = find_principal(a, name, book, &p, &status);
+    e = find_principal(a, account, name, book, &p, &status);
     if (e == OK) e = explain(a, p, status, body);
     principal_release(p);
     policy_book_free(book);
