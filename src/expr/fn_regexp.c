@@ -1,8 +1,6 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-#include <time.h>
-
 #include "expr/functions.h"
 #include "expr/parse.h"
 
@@ -11,26 +9,17 @@
  * so many steps and so much memory: a pattern that repeats repetitions is no way to stop the server.
  * Java's patterns, which the language is documented to take, and Perl's agree but for rarities. */
 
-enum { MATCH_STEPS = 200000, MATCH_KB = 2048, PATTERN_BYTES_MAX = 8192, GROUPS_MAX = 64 };
+enum { MATCH_STEPS = 200000, MATCH_KB = 2048, PATTERN_BYTES_MAX = 8192, GROUPS_MAX = 64, BYTES_A_STEP = 8 };
 
-/* PCRE2 counts where it may come back to, and anew from each character that a match may begin at, not the characters
- * that it runs over: "[ab]*c|[ab]*d" on a long text costs its square within few steps. So a match gets few of them
- * first, and more while it has not taken long, is looked for in one stretch of the text after the other, and what all
- * that took counts as steps of the run. The first try is timed by a clock that other threads can hold up, so that one
- * counts so much at most. */
-enum {
-    FIRST_STEPS = 1000,
-    MORE = 4,
-    NS_A_STEP = 20,
-    FIRST_RUN_STEPS_MAX = 100000,
-    LONG_NS = 20000000,
-    STRETCH = 1000000,
-    SHORT_STEPS = 5000
-};
+/* PCRE2's own limit counts where it may come back to, and anew from each character that a match may begin at, not the
+ * characters that it runs over: "[ab]*c|[ab]*d" on a long text costs its square within that limit. So it calls out
+ * before each item of the pattern, and each call counts as a step of the run, and what was run over, or is compared
+ * with by a back reference, as one more for every few bytes. What it does before the first item (a look for the first
+ * or last character that a match must have) is one run over the text. */
 
 typedef struct {
     pcre2_code *code; /* NULL: the pattern is wrong, and why */
-    bool at_once;     /* where a match is looked for from matters */
+    bool refers_back;
     Str why;
 } Regexp;
 
@@ -48,12 +37,12 @@ static const Regexp *compile(Str pattern, Arena *arena) {
     pcre2_general_context *memory = pcre2_general_context_create(take, give, arena);
     pcre2_compile_context *context = pcre2_compile_context_create(memory);
     pcre2_set_max_pattern_length(context, PATTERN_BYTES_MAX);
-    r->code = pcre2_compile(pattern.ptr, pattern.len, PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT,
-                            &error, &at, context);
+    r->code = pcre2_compile(pattern.ptr, pattern.len, PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_AUTO_CALLOUT, &error,
+                            &at, context);
     if (r->code) {
-        uint32_t options = 0;
-        pcre2_pattern_info(r->code, PCRE2_INFO_ALLOPTIONS, &options);
-        r->at_once = options & PCRE2_ANCHORED || str_find_str(pattern, S("\\G")) != SIZE_MAX;
+        uint32_t most = 0;
+        pcre2_pattern_info(r->code, PCRE2_INFO_BACKREFMAX, &most);
+        r->refers_back = most > 0;
         return r;
     }
     PCRE2_UCHAR text[120];
@@ -68,12 +57,28 @@ static const void *prepare(const ExprNode *node, Arena *arena) {
 }
 
 typedef struct {
+    ExprRun *run;
     const Regexp *regexp;
+    size_t last; /* where in the text it was called from */
     pcre2_match_data *data;
     pcre2_match_context *limits;
     PCRE2_SIZE *groups; /* begin and end of each */
     uint32_t n;         /* groups that the pattern has, the whole match among them */
 } Matcher;
+
+static int on_item(pcre2_callout_block *at, void *matcher) {
+    Matcher *m = matcher;
+    size_t now = at->current_position, over = now > m->last ? now - m->last : m->last - now;
+    for (uint32_t i = 1; m->regexp->refers_back && i < at->capture_top; i++) {
+        size_t from = at->offset_vector[2 * i], to = at->offset_vector[2 * i + 1];
+        if (from != PCRE2_UNSET && to > from) over += to - from;
+    }
+    int64_t steps = 1 + (int64_t)(over / BYTES_A_STEP);
+    if (m->run->steps_left < steps) return PCRE2_ERROR_CALLOUT;
+    m->run->steps_left -= steps;
+    m->last = now;
+    return 0;
+}
 
 /* False, and *out says why, where there is no such pattern. */
 static bool begin(ExprRun *run, const ExprNode *node, const ExprValue *args, Matcher *m, ExprValue *out) {
@@ -86,58 +91,19 @@ static bool begin(ExprRun *run, const ExprNode *node, const ExprValue *args, Mat
     m->data = pcre2_match_data_create_from_pattern(m->regexp->code, memory);
     m->limits = pcre2_match_context_create(memory);
     pcre2_set_heap_limit(m->limits, MATCH_KB);
+    pcre2_set_match_limit(m->limits, MATCH_STEPS);
+    pcre2_set_callout(m->limits, on_item, m);
+    m->run = run;
     m->groups = pcre2_get_ovector_pointer(m->data);
     m->n = pcre2_get_ovector_count(m->data);
     return true;
 }
 
-static int64_t ns_of(clockid_t clock) {
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static int match_with(Matcher *m, Str s, size_t from, uint32_t options, uint32_t steps) {
-    pcre2_set_match_limit(m->limits, steps);
-    return pcre2_match(m->regexp->code, s.ptr, s.len, from, options | PCRE2_NO_UTF_CHECK, m->data, m->limits);
-}
-
-static int match_longer(ExprRun *run, Matcher *m, Str s, size_t from, uint32_t options, uint32_t steps) {
-    int64_t begun = ns_of(CLOCK_THREAD_CPUTIME_ID), took = 0;
-    int rc = PCRE2_ERROR_MATCHLIMIT;
-    while (rc == PCRE2_ERROR_MATCHLIMIT && steps < MATCH_STEPS && took < LONG_NS) {
-        steps = steps > MATCH_STEPS / MORE ? MATCH_STEPS : steps * MORE;
-        rc = match_with(m, s, from, options, steps);
-        took = ns_of(CLOCK_THREAD_CPUTIME_ID) - begun;
-    }
-    return rc == PCRE2_ERROR_MATCHLIMIT || expr_steps(run, (size_t)took / NS_A_STEP) ? rc : PCRE2_ERROR_MATCHLIMIT;
-}
-
-static int match_from(ExprRun *run, Matcher *m, Str s, size_t from, uint32_t options) {
-    size_t fair = 100000 / (s.len - from + 1) + 16;
-    uint32_t first = fair < FIRST_STEPS ? (uint32_t)fair : FIRST_STEPS;
-    int64_t begun = ns_of(CLOCK_MONOTONIC);
-    int rc = match_with(m, s, from, options, first);
-    int64_t steps = (ns_of(CLOCK_MONOTONIC) - begun) / NS_A_STEP;
-    if (!expr_steps(run, steps < FIRST_RUN_STEPS_MAX ? (size_t)steps : FIRST_RUN_STEPS_MAX))
-        return PCRE2_ERROR_MATCHLIMIT;
-    return rc == PCRE2_ERROR_MATCHLIMIT ? match_longer(run, m, s, from, options, first) : rc;
-}
-
 /* 1: found, 0: not, -1: given up, and the run fails. */
-static int match(ExprRun *run, Matcher *m, Str s, size_t from, uint32_t options) {
-    size_t stretch = m->regexp->at_once ? s.len : STRETCH / (s.len - from + 1) + 16;
-    int rc = PCRE2_ERROR_NOMATCH;
+static int match(ExprRun *run, Matcher *m, Str s, size_t from) {
     if (!expr_steps(run, 100)) return -1;
-    while (rc == PCRE2_ERROR_NOMATCH && from <= s.len) {
-        size_t to = stretch < s.len - from ? from + stretch : s.len;
-        int64_t before = run->steps_left;
-        pcre2_set_offset_limit(m->limits, to);
-        rc = match_from(run, m, s, from, options);
-        if (before - run->steps_left < SHORT_STEPS) stretch *= 2;
-        from = to + 1;
-        while (from < s.len && (s.ptr[from] & 0xc0) == 0x80) from++;
-    }
+    m->last = from;
+    int rc = pcre2_match(m->regexp->code, s.ptr, s.len, from, PCRE2_NO_UTF_CHECK, m->data, m->limits);
     if (rc == PCRE2_ERROR_NOMATCH) return 0;
     if (rc > 0) return 1;
     expr_fail(run, ERR_LIMIT, "a regular expression takes too many steps on its text");
@@ -148,14 +114,14 @@ static void call_matches(ExprRun *run, const ExprNode *node, const ExprValue *ar
     (void)n;
     Matcher m;
     if (!begin(run, node, args, &m, out)) return;
-    *out = expr_boolean(match(run, &m, args[0].s, 0, 0) == 1);
+    *out = expr_boolean(match(run, &m, args[0].s, 0) == 1);
 }
 
 static void call_substr(ExprRun *run, const ExprNode *node, const ExprValue *args, size_t n, ExprValue *out) {
     (void)n;
     Matcher m;
     if (!begin(run, node, args, &m, out)) return;
-    if (match(run, &m, args[0].s, 0, 0) == 1)
+    if (match(run, &m, args[0].s, 0) == 1)
         *out = expr_string(str_sub(args[0].s, m.groups[0], m.groups[1]));
     else
         *out = expr_because(run, "nothing in the text matches");
@@ -210,7 +176,7 @@ static void call_replace(ExprRun *run, const ExprNode *node, const ExprValue *ar
     Writer w = writer_in(run->arena);
     size_t from = 0, copied = 0;
     while (from <= s.len && w.len <= run->value_bytes_max) {
-        int found = match(run, &m, s, from, 0);
+        int found = match(run, &m, s, from);
         if (found < 0) return;
         if (found == 0) break;
         if (m.groups[1] < m.groups[0]) break; /* \K can say so */

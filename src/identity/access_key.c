@@ -92,6 +92,7 @@ static AccessKeyRecord to_record(const AccessKey *key) {
                               .expires_ms = key->expires_ms,
                               .session_token = key->session_token,
                               .role_name = key->role,
+                              .role_id = key->role_id,
                               .certificate_id = key->certificate_id,
                               .vars = key->vars };
 }
@@ -108,6 +109,7 @@ static AccessKey from_record(const AccessKeyRecord *r) {
                         .expires_ms = r->expires_ms,
                         .session_token = r->session_token,
                         .role = r->role_name,
+                        .role_id = r->role_id,
                         .certificate_id = r->certificate_id,
                         .vars = r->vars };
 }

@@ -17,6 +17,7 @@ typedef struct {
     int64_t expires_ms; /* INT64_MAX: never. Of a temporary key: its end */
     Str session_token;  /* temporary keys: must come with each request */
     Str role;           /* temporary keys: name of the role, whose policies are theirs, as they are at each time */
+    Str role_id;        /* temporary keys: with a role of another id they may do nothing; STR_NONE: not known */
     StrMap vars;        /* temporary keys: of the session, for policies: credentials-iot:ThingName … */
     Str certificate_id; /* temporary keys issued to a certificate die with it */
 } AccessKey;

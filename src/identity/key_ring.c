@@ -46,7 +46,9 @@ static void set_vars(Principal *p, const AccessKey *key) {
     enum { VARS = 5 };
     bool role = key->role.len > 0;
     Str user_id = role ? str_format(&p->arena, "%.*s:%.*s",
-                                    PS(role_unique_id("AROA", key->account, key->role, &p->arena)), PS(key->user))
+                                    PS(key->role_id.ptr ? key->role_id
+                                                        : role_unique_id("AROA", key->account, key->role, &p->arena)),
+                                    PS(key->user))
                        : role_unique_id("AIDA", key->account, key->user, &p->arena);
     const Str names[VARS] = { S("aws:userid"), S("aws:PrincipalArn"), S("aws:PrincipalAccount"), S("aws:PrincipalType"),
                               S("aws:username") };
@@ -103,7 +105,7 @@ static Err entry_new(Txn *txn, const AccessKey *from, Entry **out) {
     size_t session_n = key.role.len ? key.policies_n : 0;
     if (key.role.len) {
         StrList documents;
-        Err e = role_documents(txn, key.account, key.role, a, &documents);
+        Err e = role_documents(txn, key.account, key.role, key.role_id, a, &documents);
         if (e != OK) {
             entry_free(entry);
             return e;
@@ -114,9 +116,8 @@ static Err entry_new(Txn *txn, const AccessKey *from, Entry **out) {
         key.policies = all;
         key.policies_n = documents.n + session_n;
     }
-    Str *texts[] = {
-        &key.id, &key.secret, &key.account, &key.user, &key.session_token, &key.role, &key.certificate_id
-    };
+    Str *texts[] = { &key.id,   &key.secret,  &key.account,       &key.user, &key.session_token,
+                     &key.role, &key.role_id, &key.certificate_id };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i]->ptr) *texts[i] = str_dup(a, *texts[i]);
     Str *policies = arena_array(a, Str, key.policies_n + 1);

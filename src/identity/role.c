@@ -7,14 +7,26 @@
 #include "base/json.h"
 #include "identity/managed_policy.h"
 
-Str role_unique_id(const char *prefix, Str account, Str name, Arena *arena) {
+enum { ID_CHARS = 17 };
+
+static Str id_of(const char *prefix, const uint8_t *bytes, Arena *arena) {
     static const char BASE32[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    enum { CHARS = 17 };
+    uint8_t id[ID_CHARS];
+    for (size_t i = 0; i < ID_CHARS; i++) id[i] = (uint8_t)BASE32[bytes[i] & 31];
+    return str_format(arena, "%s%.*s", prefix, ID_CHARS, (const char *)id);
+}
+
+Str role_unique_id(const char *prefix, Str account, Str name, Arena *arena) {
     Str text = str_format(arena, "%.*s/%.*s", PS(account), PS(name));
-    uint8_t hash[EVP_MAX_MD_SIZE] = { 0 }, id[CHARS];
+    uint8_t hash[EVP_MAX_MD_SIZE] = { 0 };
     EVP_Digest(text.ptr, text.len, hash, NULL, EVP_sha256(), NULL);
-    for (size_t i = 0; i < CHARS; i++) id[i] = (uint8_t)BASE32[hash[i] & 31];
-    return str_format(arena, "%s%.*s", prefix, CHARS, (const char *)id);
+    return id_of(prefix, hash, arena);
+}
+
+Str role_new_id(Rng *rng, Arena *arena) {
+    uint8_t random[ID_CHARS];
+    rng_fill(rng, random, sizeof random);
+    return id_of("AROA", random, arena);
 }
 
 Str role_arn(Str account, const RoleRecord *role, Arena *arena) {
@@ -87,14 +99,14 @@ static Err add_attached(Txn *txn, Str account, Str role_name, Documents *d) {
     return inner != OK ? inner : e;
 }
 
-Err role_documents(Txn *txn, Str account, Str role_name, Arena *arena, StrList *out) {
+Err role_documents(Txn *txn, Str account, Str role_name, Str role_id, Arena *arena, StrList *out) {
     RecordScan *scan;
     RoleRecord role;
     RolePolicyRecord inlined;
     Documents d = { .arena = arena };
     *out = (StrList){ 0 };
     Err e = role_record_peek(txn, role_tenant(account), role_name, arena, &role);
-    if (e == ERR_NOT_FOUND) return OK;
+    if (e == ERR_NOT_FOUND || (e == OK && role_id.ptr && !str_eq(role.role_id, role_id))) return OK;
     if (e == OK) e = role_policy_record_scan_of_role_name(txn, role_tenant(account), role_name, STR_NONE, false, &scan);
     if (e != OK) return e;
     while (role_policy_record_next(scan, arena, &inlined)) add(&d, inlined.document);

@@ -2,6 +2,7 @@
  * Kept of an account, whatever the region; read in the caller's transaction. */
 #pragma once
 
+#include "base/rng.h"
 #include "base/list.h"
 #include "generated/identity_records.h"
 #include "identity/policy.h"
@@ -17,8 +18,11 @@ Str role_unique_id(const char *prefix, Str account, Str name, Arena *arena);
 Str role_arn(Str account, const RoleRecord *role, Arena *arena);
 /* The role that the ARN names. Errors: ERR_NOT_FOUND: none of this account */
 NODISCARD Err role_of_arn(Txn *txn, Str account, Str arn, Arena *arena, RoleRecord *out);
-/* The IAM documents that say what it may do; none for a role that is not there. Errors: ERR_IO, ERR_CORRUPT */
-NODISCARD Err role_documents(Txn *txn, Str account, Str role_name, Arena *arena, StrList *out);
+/* As role_unique_id, but of this one alone: one made anew of the same name has another. */
+Str role_new_id(Rng *rng, Arena *arena);
+/* The IAM documents that say what it may do; none for a role that is not there, or has another id than role_id
+ * (STR_NONE: whichever). Errors: ERR_IO, ERR_CORRUPT */
+NODISCARD Err role_documents(Txn *txn, Str account, Str role_name, Str role_id, Arena *arena, StrList *out);
 
 /* The document of a managed policy, the account's own or AWS's, as it is now. Errors: ERR_NOT_FOUND */
 NODISCARD Err role_managed_document(Txn *txn, Str account, Str policy_arn, Arena *arena, Str *out);

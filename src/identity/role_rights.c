@@ -77,7 +77,7 @@ static Err read(Txn *txn, RoleRights *r, Arena *scratch) {
         return OK;
     }
     if (e == OK) e = compile_trust(r, &role, scratch);
-    if (e == OK) e = role_documents(txn, r->account, role.role_name, scratch, &documents);
+    if (e == OK) e = role_documents(txn, r->account, role.role_name, role.role_id, scratch, &documents);
     return e == OK ? compile_policies(r, &documents) : e;
 }
 

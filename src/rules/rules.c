@@ -207,6 +207,10 @@ static uint32_t breadth(const RuleSet *set) {
     return rounds;
 }
 
+/* What the rules of one message may take on a reactor, all together (some 20 ms): those that are left then are run by
+ * the pool, as statements that reach outside are. */
+enum { MESSAGE_STEPS_MAX = SQL_STEPS_MAX };
+
 static void run(void *ctx, void *rules, const RuleMessage *m) {
     Rules *r = ctx;
     const RuleSet *set = rules;
@@ -231,13 +235,14 @@ static void run(void *ctx, void *rules, const RuleMessage *m) {
                                      .properties = m->props },
                              .depth = m->depth + breadth(set) };
     SqlMessage *message = NULL;
+    int64_t taken = 0;
     for (size_t i = 0; i < set->n; i++) {
-        if (set->rules[i]->outside) {
+        if (set->rules[i]->outside || taken >= MESSAGE_STEPS_MAX) {
             work_evaluate_later(r, set->rules[i], &wm, m->qos ? m : NULL);
             continue;
         }
         if (!message) message = sql_message_open(&wm.in, &bench->arena);
-        work_evaluate(r, set->rules[i], message, &wm, bench, m->qos ? m : NULL);
+        taken += work_evaluate(r, set->rules[i], message, &wm, bench, m->qos ? m : NULL);
     }
     arena_reset(&bench->arena);
 }

@@ -87,6 +87,7 @@ typedef struct {
     Rng *rng;                  /* newuuid(), rand() */
     const SqlOutside *outside; /* NULL: functions that reach outside fail, and say so */
     bool explain;              /* note why something became Undefined */
+    int64_t *steps;            /* left to a rule's statement and its templates together; NULL: SQL_STEPS_MAX each */
 } SqlEnv;
 
 /* One place where a value became Undefined that had been none before. */

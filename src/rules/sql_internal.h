@@ -86,6 +86,7 @@ static inline SqlRun *sql_host(ExprRun *run) {
     return run->host;
 }
 void sql_run_begin(SqlRun *r, SqlVersion version, SqlMessage *message, const SqlEnv *env);
+void sql_run_end(SqlRun *r); /* gives the steps that are left back */
 
 /* ---- the grammar ---- */
 

@@ -39,7 +39,7 @@ void sql_message_root(SqlMessage *m, bool whole_is_int, ExprValue *out) {
 void sql_run_begin(SqlRun *r, SqlVersion version, SqlMessage *message, const SqlEnv *env) {
     r->run = (ExprRun){ .arena = message->arena,
                         .whole_is_int = version >= SQL_2016_03_23,
-                        .steps_left = SQL_STEPS_MAX,
+                        .steps_left = env->steps ? *env->steps : SQL_STEPS_MAX,
                         .value_bytes_max = SQL_VALUE_BYTES_MAX,
                         .made_bytes_left = SQL_MADE_BYTES_MAX,
                         .host = r };
@@ -54,6 +54,10 @@ void sql_run_begin(SqlRun *r, SqlVersion version, SqlMessage *message, const Sql
     r->scope = NULL;
     memset(r->once, 0, sizeof r->once);
     r->outside_failed = false;
+}
+
+void sql_run_end(SqlRun *r) {
+    if (r->env->steps) *r->env->steps = r->run.steps_left;
 }
 
 static void explain(SqlRun *r, Str text, SqlResult *out) {
@@ -122,6 +126,7 @@ Err sql_run(const Sql *sql, SqlMessage *message, const SqlEnv *env, SqlResult *o
         result.output = STR_NONE;
         result.why = r.run.why;
     }
+    sql_run_end(&r);
     explain(&r, sql->text, &result);
     *out = result;
     return r.run.err;

@@ -93,6 +93,7 @@ Err sql_template_render(const SqlTemplate *t, SqlMessage *message, const SqlEnv 
         writer_bytes(&w, text);
         expr_steps(&r.run, text.len / 16);
     }
+    sql_run_end(&r);
     if (r.run.err != OK) {
         *why = r.run.why;
         return r.run.err;

@@ -213,17 +213,19 @@ static bool run_statement(Rules *r, const Rule *rule, SqlMessage *message, const
     return res->matched && rule->plans_n > 0;
 }
 
-void work_evaluate(Rules *r, Rule *rule, SqlMessage *message, const WorkMessage *m, Bench *bench,
-                   const RuleMessage *hold) {
-    SqlEnv env = { .account = rule->account, .rng = &bench->rng };
+int64_t work_evaluate(Rules *r, Rule *rule, SqlMessage *message, const WorkMessage *m, Bench *bench,
+                      const RuleMessage *hold) {
+    int64_t steps = SQL_STEPS_MAX;
+    SqlEnv env = { .account = rule->account, .rng = &bench->rng, .steps = &steps };
     SqlResult res = { 0 };
-    if (!run_statement(r, rule, message, m, &env, &res)) return;
+    if (!run_statement(r, rule, message, m, &env, &res)) return SQL_STEPS_MAX - steps;
     Work *w = work_new(r, rule, m);
     res.output = res.binary ? w->message.in.payload : str_dup(&w->arena, res.output);
     atomic_fetch_add(&w->refs, 1);
     dispatch(w, &res, message, &env);
     if (hold) work_store(w, hold);
     work_release(w);
+    return SQL_STEPS_MAX - steps;
 }
 
 /* On the pool. */
@@ -236,6 +238,8 @@ static void evaluate(Work *w, Rng *rng) {
     }
     SqlOutside outside;
     SqlEnv env = work_env(w, rng, &outside);
+    int64_t steps = SQL_STEPS_MAX;
+    env.steps = &steps;
     SqlMessage *message = sql_message_open(&w->message.in, &w->arena);
     SqlResult res = { 0 };
     if (!run_statement(r, w->rule, message, &w->message, &env, &res)) {
@@ -280,7 +284,12 @@ void work_evaluate_later(Rules *r, Rule *rule, const WorkMessage *m, const RuleM
 /* ------------------------------------------------------------------------------------------------ after a restart */
 
 void work_resume(Rules *r) {
-    Work *list = r->brought_back;
+    Work *list = NULL;
+    for (Work *w = r->brought_back, *next; w; w = next) { /* the newest is first */
+        next = w->next;
+        w->next = list;
+        list = w;
+    }
     r->brought_back = NULL;
     for (Work *next; list; list = next) {
         next = list->next;

@@ -11,11 +11,11 @@ typedef struct {
 
 typedef struct Work Work;
 
-/* Runs the rule's statement on the message, here and now, and what it gives goes its way.
+/* Runs the rule's statement on the message, here and now, and what it gives goes its way. Gives the steps that it took.
  * hold: of a QoS 1 message (broker_rule_hold), asked for only when there is work that is not over at once; NULL: QoS 0,
  * nothing is stored */
-void work_evaluate(Rules *r, Rule *rule, SqlMessage *message, const WorkMessage *m, Bench *bench,
-                   const RuleMessage *hold);
+int64_t work_evaluate(Rules *r, Rule *rule, SqlMessage *message, const WorkMessage *m, Bench *bench,
+                      const RuleMessage *hold);
 /* The same on a thread of the pool: the statement, or a template, reaches outside. */
 void work_evaluate_later(Rules *r, Rule *rule, const WorkMessage *m, const RuleMessage *hold);
 /* From the store, after a restart: evaluated again by work_resume, each by the rule that took it, whatever has become

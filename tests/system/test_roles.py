@@ -329,6 +329,22 @@ def test_what_the_role_may_changes_for_keys_that_are_out(server, iam, holder, al
     assert fails(data.publish, topic="elsewhere", payload=b"")[1] == 403
 
 
+def test_keys_of_a_role_that_was_deleted_do_nothing_with_one_of_the_same_name(server, iam, holder, alias, role, fails):
+    data = with_keys(server, "iot-data", get_credentials(server, holder, alias, holder.thing).json()["credentials"])
+    topic = f"certs/{holder.cert_id}"
+    data.publish(topic=topic, payload=b"")
+    document = iam.get_role_policy(RoleName=role["RoleName"], PolicyName="own")["PolicyDocument"]
+    iam.delete_role_policy(RoleName=role["RoleName"], PolicyName="own")
+    iam.delete_role(RoleName=role["RoleName"])
+    assert fails(data.publish, topic=topic, payload=b"")[1] == 403
+    made = iam.create_role(RoleName=role["RoleName"], AssumeRolePolicyDocument=trust(CREDENTIALS))["Role"]
+    iam.put_role_policy(RoleName=role["RoleName"], PolicyName="own", PolicyDocument=json.dumps(document))
+    assert (made["Arn"], made["RoleId"] != role["RoleId"]) == (role["Arn"], True)
+    assert fails(data.publish, topic=topic, payload=b"")[1] == 403
+    fresh = with_keys(server, "iot-data", get_credentials(server, holder, alias, holder.thing).json()["credentials"])
+    fresh.publish(topic=topic, payload=b"")
+
+
 @pytest.mark.parametrize("status", ["REVOKED", "INACTIVE"])
 def test_a_revoked_certificates_keys_die_with_their_websockets(server, iot, iam, role, holder, alias, status, fails,
                                                               name):

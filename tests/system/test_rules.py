@@ -155,6 +155,22 @@ def test_several_rules_and_actions_each_get_a_message_once(connect, name, rule, 
     client.nothing_more(f"other/{name}/end")
 
 
+def test_many_costly_rules_for_one_message_hold_nobody_up(connect, name, rule):
+    sub, other = connect(f"{name}-s"), connect(f"{name}-o")
+    for i in range(40):
+        rule(f"SELECT length(regexp_replace(regexp_replace(s, 'a(?=a$)', ''), 'a(?=a$)', '')) AS n FROM '{name}/in'",
+             republish(f"{name}/out/{i}", 0), suffix=f"_{i}")
+    sub.subscribe(f"{name}/out/+", 0)
+    sub.subscribe(f"{name}/other", 0)
+    other.publish(f"{name}/in", json.dumps({"s": "a" * 60_000}), 0)
+    got = [sub.message()]
+    other.publish(f"{name}/other", b"x", 0)
+    got += [sub.message() for _ in range(40)]
+    assert sorted(m.topic for m in got) == sorted([f"{name}/other", *(f"{name}/out/{i}" for i in range(40))])
+    assert all(json.loads(m.payload) == {"n": 59_998} for m in got if "/out/" in m.topic)
+    assert got[-1].topic != f"{name}/other"  # it did not wait for all of them
+
+
 def test_a_change_takes_effect_at_once(iot, connect, name, rule):
     rule_name = rule(f"SELECT * FROM '{name}/in'", republish(f"{name}/out/1"))
     client = connect(name)

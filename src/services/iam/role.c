@@ -57,7 +57,7 @@ Err iam_create_role(Query *q) {
                        "PermissionsBoundary is not implemented by Starling: a role would be "
                        "let do more than its boundary says");
     if (e != OK) return e;
-    r.role_id = role_unique_id("AROA", c->account, r.role_name, c->arena);
+    r.role_id = role_new_id(c->rng, c->arena);
     e = role_record_insert(c->txn, iam_tenant(q), &r);
     if (e == ERR_EXISTS)
         return query_fail(q, 409, "EntityAlreadyExists", "Role with name %.*s already exists.", PS(r.role_name));

@@ -86,6 +86,19 @@ static bool seconds(yyjson_val *o, Str key, int64_t *out) {
     return true;
 }
 
+/* Whoever reads a member that is there twice may take either for the one that counts. */
+static bool said_twice(yyjson_val *o) {
+    static const char *const MEMBERS[] = { "isAuthenticated", "principalId", "disconnectAfterInSeconds",
+                                           "refreshAfterInSeconds", "policyDocuments" };
+    size_t seen[sizeof MEMBERS / sizeof *MEMBERS] = { 0 };
+    yyjson_val *key;
+    yyjson_obj_iter at = yyjson_obj_iter_with(o);
+    while ((key = yyjson_obj_iter_next(&at)))
+        for (size_t i = 0; i < sizeof MEMBERS / sizeof *MEMBERS; i++)
+            if (str_eq(json_str(key), str_c(MEMBERS[i])) && ++seen[i] > 1) return true;
+    return false;
+}
+
 static bool principal_id_ok(Str s) {
     for (size_t i = 0; i < s.len; i++) {
         uint8_t c = s.ptr[i];
@@ -117,6 +130,7 @@ Err authorizer_answer_parse(Str json, Arena *arena, AuthorizerAnswer *out, Str *
     yyjson_val *o;
     if (json_read(arena, json, false, &o, NULL) != OK || !yyjson_is_obj(o))
         return bad(why, arena, "it is no JSON object");
+    if (said_twice(o)) return bad(why, arena, "a member is there twice");
     yyjson_val *yes = json_get(o, S("isAuthenticated"));
     if (!yyjson_is_bool(yes)) return bad(why, arena, "isAuthenticated is neither true nor false");
     if (!yyjson_get_bool(yes)) {

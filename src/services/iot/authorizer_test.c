@@ -47,6 +47,7 @@ static void an_answer_is_taken_only_when_all_of_it_is_right(void **state) {
         "{\"isAuthenticated\":\"true\"}",
         "{\"isAuthenticated\":1}",
         "{\"isAuthenticated\":true}",
+        "{\"isAuthenticated\":false,\"principalId\":\"a\",\"policyDocuments\":[],\"isAuthenticated\":true}",
         "{\"isAuthenticated\":true,\"principalId\":\"\",\"policyDocuments\":[]}",
         "{\"isAuthenticated\":true,\"principalId\":\"a-b\",\"policyDocuments\":[]}",
         "{\"isAuthenticated\":true,\"principalId\":7,\"policyDocuments\":[]}",

@@ -157,7 +157,7 @@ static void bed_close(Bed *b) {
     lambda_code_delete(b->dir);
 }
 
-static RunnerCall *submit(Bed *b, const char *script, const char *name, int64_t patience_ms) {
+static RunnerCall *submit_of(Bed *b, const char *account, const char *script, const char *name, int64_t patience_ms) {
     RunnerCall *c = runner_call_new();
     Str folder = str_format(&c->arena, "%s/%s", b->dir, name);
     char *path = str_dup_c(&c->arena, str_format(&c->arena, "%.*s/bootstrap", PS(folder)));
@@ -169,7 +169,7 @@ static RunnerCall *submit(Bed *b, const char *script, const char *name, int64_t 
     }
     c->function = (RunnerFunction){ .id = str_c(name),
                                     .revision = S("1"),
-                                    .account = S("1"),
+                                    .account = str_c(account),
                                     .region = S("r"),
                                     .name = str_c(name),
                                     .version = S("$LATEST"),
@@ -188,6 +188,10 @@ static RunnerCall *submit(Bed *b, const char *script, const char *name, int64_t 
     c->ctx = b;
     runner_submit(b->runner, c);
     return c;
+}
+
+static RunnerCall *submit(Bed *b, const char *script, const char *name, int64_t patience_ms) {
+    return submit_of(b, "1", script, name, patience_ms);
 }
 
 static void wait_for(Bed *b, int n) {
@@ -234,6 +238,27 @@ static void what_is_under_way_when_the_runner_ends_is_told_so(void **state) {
     lambda_code_delete(b.dir);
 }
 
+static void an_account_with_many_calls_leaves_room_for_anothers(void **state) {
+    (void)state;
+    Bed b;
+    bed_open(&b);
+    RunnerCall *calls[5];
+    for (int i = 0; i < 5; i++) {
+        calls[i] = submit_of(&b, i < 4 ? "1" : "2",
+                             "#!/bin/sh\n[ $AWS_LAMBDA_FUNCTION_NAME = quick ] && exit 3\nexec sleep 600\n",
+                             i < 2   ? "sleeps"
+                             : i < 4 ? "other"
+                                     : "quick",
+                             0);
+    }
+    wait_for(&b, 1);
+    assert_true(calls[4]->result == OK && str_find_str(calls[4]->answer, S("exit status 3")) != SIZE_MAX);
+    runner_stop(b.runner);
+    for (int i = 0; i < 5; i++) runner_call_free(calls[i]);
+    runner_free(b.runner);
+    lambda_code_delete(b.dir);
+}
+
 /* An exit status of 5: it is the first process of a namespace of its own. */
 static const char WHERE[] = "#!/bin/sh\n[ $$ = 1 ] && exit 5\nexit 6\n";
 
@@ -270,6 +295,7 @@ int main(void) {
         cmocka_unit_test(a_function_is_named_in_every_way),
         cmocka_unit_test(whatever_becomes_of_a_process_its_call_is_answered_once),
         cmocka_unit_test(what_is_under_way_when_the_runner_ends_is_told_so),
+        cmocka_unit_test(an_account_with_many_calls_leaves_room_for_anothers),
         cmocka_unit_test(a_start_that_fails_takes_nobodys_namespaces_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,20 +101,31 @@ static Instance *idle_of(Entry *e) {
     return NULL;
 }
 
+static int64_t of_account(const Runner *r, Str account) {
+    int64_t n = 0;
+    for (const Instance *i = r->instances; i; i = i->next) n += str_eq(i->function.account, account);
+    return n;
+}
+
 /* The one that has been idle longest, of another function. */
-static bool make_room(Runner *r, const Entry *e) {
+static bool make_room(Runner *r, const Entry *e, bool own_account) {
     Instance *oldest = NULL;
     for (Instance *i = r->instances; i; i = i->next)
-        if (i->state == INSTANCE_IDLE && i->entry != e && (!oldest || i->idle_ms < oldest->idle_ms)) oldest = i;
+        if (i->state == INSTANCE_IDLE && i->entry != e && (!oldest || i->idle_ms < oldest->idle_ms) &&
+            (!own_account || str_eq(i->function.account, e->function.account)))
+            oldest = i;
     if (oldest) instance_end(oldest);
     return oldest != NULL;
 }
 
+/* A quarter of all is for accounts that have few, so that no account's functions keep another's from being called. */
 static bool may_start(Entry *e) {
     Runner *r = e->runner;
     if (e->starting_n >= e->waiting_n) return false;
-    if (r->instances_n < r->o.instances_max) return true;
-    return make_room(r, e);
+    int64_t most = r->o.instances_max, own = of_account(r, e->function.account), left = most - r->instances_n;
+    int64_t reserve = most > 1 ? (most + 3) / 4 : 0, few = most / 8 > 1 ? most / 8 : 1;
+    if (own >= most - reserve) return make_room(r, e, true);
+    return left > reserve || (left > 0 && own < few) || make_room(r, e, false);
 }
 
 void entry_pump(Entry *e) {
