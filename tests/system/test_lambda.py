@@ -185,6 +185,21 @@ def handler(event, context):
     assert json.loads(answer["Payload"].read())["errorType"] == "Runtime.OutOfMemory"
 
 
+def test_a_function_has_no_memory_that_is_not_counted(client, name):
+    functions.create(client, name, """
+import ctypes, errno
+libc = ctypes.CDLL(None, use_errno=True)
+def handler(event, context):
+    calls = {"memfd_create": (b"x", 0), "shmget": (0, 1 << 20, 0o1600), "mount": (b"tmpfs", b"/tmp", b"tmpfs", 0, None)}
+    out = {}
+    for call, arguments in calls.items():
+        assert getattr(libc, call)(*arguments) == -1
+        out[call] = errno.errorcode[ctypes.get_errno()]
+    return out
+""")
+    assert functions.invoke(client, name) == {"memfd_create": "ENOSYS", "shmget": "ENOSYS", "mount": "ENOSYS"}
+
+
 def test_a_function_cannot_fill_the_servers_memory_through_its_runtime_api(client, name):
     functions.create(client, name, """
 import os, socket
@@ -665,6 +680,36 @@ def handler(event, context):
     assert functions.invoke(client, "killer") == -9
     assert server.alive()
     server.stop()
+
+
+@pytest.mark.parametrize("end", ["ended by the server", "ended by itself"])
+def test_without_namespaces_what_a_function_started_ends_with_it(tmp_path, end):
+    server = Server(tmp_path / "data", ("--test", "--lambda-uncontained", *functions.ARGUMENTS)).start()
+    client = server.client("lambda", read_timeout=60)
+    functions.create(client, "leaves", """
+import os, time
+def handler(event, context):
+    if event == "end":
+        os._exit(3)
+    ours, theirs = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.write(theirs, str(os.getpid()).encode())
+            time.sleep(600)
+        os._exit(0)
+    os.wait()
+    return int(os.read(ours, 20))
+""")
+    pid = functions.invoke(client, "leaves", 0)
+    assert alive(pid)
+    if end == "ended by itself":
+        client.invoke(FunctionName="leaves", Payload=b'"end"')
+    else:
+        server.stop()
+    functions.wait_until(lambda: not alive(pid))
+    if end == "ended by itself":
+        server.stop()
 
 
 def test_a_python_without_awslambdaric_says_what_to_install(tmp_path):

@@ -158,11 +158,77 @@ static Err output_open(Instance *i, InstanceOutput *o, bool error, int *write_fd
     return OK;
 }
 
+/* ------------------------------------------------------------------------------------------------ its processes */
+
+enum { TREE_MAX = PROCESSES_MAX + 1 };
+
+static size_t read_proc(int pid, const char *file, char *text, size_t size) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    size_t len = 0;
+    ssize_t n;
+    while (fd >= 0 && len < size - 1 && (n = read(fd, text + len, size - 1 - len)) > 0) len += (size_t)n; /* by pages */
+    if (fd >= 0) close(fd);
+    text[len] = 0;
+    return len;
+}
+
+/* The process and all that descend from it; any thread may have made children. */
+static size_t tree_of(int pid, int *out, size_t *threads_n) {
+    size_t n = 0;
+    *threads_n = 0;
+    out[n++] = pid;
+    for (size_t i = 0; i < n && n < TREE_MAX; i++) {
+        char path[64], file[64], text[16384];
+        snprintf(path, sizeof path, "/proc/%d/task", out[i]);
+        DIR *threads = opendir(path);
+        const struct dirent *e;
+        while (threads && n < TREE_MAX && (e = readdir(threads))) {
+            if (e->d_name[0] == '.') continue;
+            ++*threads_n;
+            snprintf(file, sizeof file, "task/%.20s/children", e->d_name);
+            if (!read_proc(out[i], file, text, sizeof text)) continue;
+            char *at = text, *next;
+            for (long child; n < TREE_MAX && (child = strtol(at, &next, 10)) > 0; at = next) out[n++] = (int)child;
+        }
+        if (threads) closedir(threads);
+    }
+    if (*threads_n < n) *threads_n = n;
+    return n;
+}
+
+/* What an instance without a namespace of its own has started; where its first process is over, by what it was given.
+ */
+static void kill_tree(const Instance *i) {
+    int tree[TREE_MAX];
+    size_t threads;
+    for (size_t k = tree_of(i->pid, tree, &threads); k > 0; k--) kill(tree[k - 1], SIGKILL);
+}
+
+static bool given_to(const Instance *i, int pid) {
+    char text[65536], want[64];
+    int n = snprintf(want, sizeof want, "AWS_LAMBDA_RUNTIME_API=%s", i->api);
+    size_t len = read_proc(pid, "environ", text, sizeof text);
+    return len && memmem(text, len, want, (size_t)n + 1);
+}
+
+static void kill_left(const Instance *i) {
+    DIR *all = opendir("/proc");
+    const struct dirent *e;
+    while (all && (e = readdir(all))) {
+        int pid = atoi(e->d_name);
+        if (pid > 0 && given_to(i, pid)) kill(pid, SIGKILL);
+    }
+    if (all) closedir(all);
+}
+
 /* ------------------------------------------------------------------------------------------------ its end */
 
 void instance_end(Instance *i) {
     if (i->state == INSTANCE_ENDED) return;
     set_state(i, INSTANCE_ENDED);
+    if (i->pid > 0 && i->tmp_dir[0]) kill_tree(i);
     if (i->pid > 0) spawn_kill(i->pid);
     instance_unlink(i);
     api_close_all(i);
@@ -205,6 +271,7 @@ static void on_ended(uv_poll_t *poll, int status, int events) {
     char text[256];
     (void)status, (void)events;
     spawn_kill(i->pid); /* what it started, while its id is still its own */
+    if (i->tmp_dir[0]) kill_left(i);
     if (waitid(P_PID, (id_t)i->pid, &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0) return;
     uv_poll_stop(poll);
     i->pid = 0;
@@ -226,39 +293,6 @@ static void on_ended(uv_poll_t *poll, int status, int events) {
 
 /* ------------------------------------------------------------------------------------------------ its calls */
 
-enum { TREE_MAX = 1024 };
-
-static size_t read_proc(int pid, const char *file, char *text, size_t size) {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? read(fd, text, size - 1) : -1;
-    if (fd >= 0) close(fd);
-    text[n > 0 ? n : 0] = 0;
-    return n > 0 ? (size_t)n : 0;
-}
-
-/* The process and all that descend from it; any thread may have made children. */
-static size_t tree_of(int pid, int *out) {
-    size_t n = 0;
-    out[n++] = pid;
-    for (size_t i = 0; i < n && n < TREE_MAX; i++) {
-        char path[64], file[64], text[8192];
-        snprintf(path, sizeof path, "/proc/%d/task", out[i]);
-        DIR *threads = opendir(path);
-        const struct dirent *e;
-        while (threads && n < TREE_MAX && (e = readdir(threads))) {
-            if (e->d_name[0] == '.') continue;
-            snprintf(file, sizeof file, "task/%.20s/children", e->d_name);
-            if (!read_proc(out[i], file, text, sizeof text)) continue;
-            char *at = text, *next;
-            for (long child; n < TREE_MAX && (child = strtol(at, &next, 10)) > 0; at = next) out[n++] = (int)child;
-        }
-        if (threads) closedir(threads);
-    }
-    return n;
-}
-
 static int64_t resident_bytes(int pid) {
     char text[128];
     long long all = 0, resident = 0;
@@ -275,14 +309,17 @@ static int64_t own_bytes(int pid) {
     return kb << 10;
 }
 
-int64_t instance_memory_mb(const Instance *i) {
+InstanceUse instance_use(const Instance *i) {
     int tree[TREE_MAX];
     int64_t bytes = 0, own = 0, limit = i->function.memory_mb << 20;
-    size_t n = tree_of(i->pid, tree);
+    InstanceUse use = { 0 };
+    size_t n = tree_of(i->pid, tree, &use.processes);
     for (size_t k = 0; k < n; k++) bytes += resident_bytes(tree[k]);
-    if (n == 1 || bytes >> 20 <= i->function.memory_mb) return bytes >> 20;
+    use.memory_mb = bytes >> 20;
+    if (n == 1 || use.memory_mb <= i->function.memory_mb || use.processes > PROCESSES_MAX) return use;
     for (size_t k = 0; k < n && own <= limit + (1 << 20); k++) own += own_bytes(tree[k]);
-    return own >> 20;
+    use.memory_mb = own >> 20;
+    return use;
 }
 
 static int64_t peak_mb(const Instance *i) {

@@ -177,7 +177,7 @@ static RunnerCall *submit_of(Bed *b, const char *account, const char *script, co
                                     .handler = S("h"),
                                     .code_dir = folder,
                                     .timeout_s = 1,
-                                    .memory_mb = 128,
+                                    .memory_mb = 2048,
                                     .tmp_mb = 512,
                                     .reserved = -1 };
     c->request_id = S("id-1");
@@ -238,6 +238,18 @@ static void what_is_under_way_when_the_runner_ends_is_told_so(void **state) {
     lambda_code_delete(b.dir);
 }
 
+static void what_starts_too_many_processes_is_ended(void **state) {
+    (void)state;
+    Bed b;
+    bed_open(&b);
+    RunnerCall *call =
+        submit(&b, "#!/bin/sh\ni=0\nwhile [ $i -lt 1100 ]; do sleep 600 & i=$((i+1)); done\nwait\n", "forks", 0);
+    wait_for(&b, 1);
+    if (str_find_str(call->answer, S("more than 1024 processes")) == SIZE_MAX) fail_msg("%.*s", PS(call->answer));
+    runner_call_free(call);
+    bed_close(&b);
+}
+
 static void an_account_with_many_calls_leaves_room_for_anothers(void **state) {
     (void)state;
     Bed b;
@@ -295,6 +307,7 @@ int main(void) {
         cmocka_unit_test(a_function_is_named_in_every_way),
         cmocka_unit_test(whatever_becomes_of_a_process_its_call_is_answered_once),
         cmocka_unit_test(what_is_under_way_when_the_runner_ends_is_told_so),
+        cmocka_unit_test(what_starts_too_many_processes_is_ended),
         cmocka_unit_test(an_account_with_many_calls_leaves_room_for_anothers),
         cmocka_unit_test(a_start_that_fails_takes_nobodys_namespaces_away),
     };

@@ -202,8 +202,26 @@ static void check_busy(Instance *i, int64_t now) {
     instance_end(i);
 }
 
+static void check_use(Instance *i) {
+    char text[200];
+    InstanceUse use = instance_use(i);
+    bool many = use.processes > PROCESSES_MAX;
+    if (!many && use.memory_mb <= i->function.memory_mb) return;
+    int n = snprintf(text, sizeof text, "{\"errorType\":\"%s\",\"errorMessage\":\"RequestId: %s Error: %s\"}",
+                     many ? "Runtime.TooManyProcesses" : "Runtime.OutOfMemory", i->request_id,
+                     many ? "more than 1024 processes and threads" : "Runtime exited with error: signal: killed");
+    instance_line(i, RUNNER_WARNING,
+                  many ? S("has more than 1024 processes and threads: ended")
+                       : S("uses more memory than it may: ended"));
+    if (i->state == INSTANCE_STARTING) {
+        instance_init_failed(i, (Str){ (uint8_t *)text, (size_t)n });
+        return;
+    }
+    call_settle(i, OK, S("Unhandled"), (Str){ (uint8_t *)text, (size_t)n });
+    instance_end(i);
+}
+
 static void check_instance(Instance *i, int64_t now) {
-    int64_t memory_mb;
     switch (i->state) {
     case INSTANCE_BUSY: check_busy(i, now); break;
     case INSTANCE_ANSWERED:
@@ -225,20 +243,7 @@ static void check_instance(Instance *i, int64_t now) {
         break;
     case INSTANCE_ENDED: break;
     }
-    if (i->state == INSTANCE_ENDED || (memory_mb = instance_memory_mb(i)) <= i->function.memory_mb) return;
-    char text[200];
-    int n =
-        snprintf(text, sizeof text,
-                 "{\"errorType\":\"Runtime.OutOfMemory\",\"errorMessage\":\"RequestId: %s Error: Runtime exited with "
-                 "error: signal: killed\"}",
-                 i->request_id);
-    instance_line(i, RUNNER_WARNING, S("uses more memory than it may: ended"));
-    if (i->state == INSTANCE_STARTING) {
-        instance_init_failed(i, (Str){ (uint8_t *)text, (size_t)n });
-        return;
-    }
-    call_settle(i, OK, S("Unhandled"), (Str){ (uint8_t *)text, (size_t)n });
-    instance_end(i);
+    if (i->state != INSTANCE_ENDED) check_use(i);
 }
 
 /* A function that nobody has called for long is forgotten. */

@@ -22,6 +22,7 @@ enum {
     LINE_BYTES_MAX = 8192,
     LINES_PER_S_MAX = 1000,
     TICK_MS = 100,
+    PROCESSES_MAX = 1024, /* and threads, of one instance. Source: Lambda quotas */
 };
 
 struct Runner {
@@ -116,7 +117,11 @@ void instance_unlink(Instance *i);
 void instance_line(Instance *i, RunnerLine kind, Str text);
 void instance_handle_closed(Instance *i);
 void instance_forget_call(Instance *i, const RunnerCall *call);
-int64_t instance_memory_mb(const Instance *i);
+typedef struct {
+    int64_t memory_mb;
+    size_t processes; /* and threads; PROCESSES_MAX + 1: or more */
+} InstanceUse;
+InstanceUse instance_use(const Instance *i); /* of all its processes together */
 
 /* the Runtime API */
 NODISCARD Err api_listen(Instance *i);

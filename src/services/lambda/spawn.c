@@ -1,5 +1,7 @@
 #include "services/lambda/spawn.h"
 
+#include "services/lambda/filter.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -24,7 +26,7 @@
  * our threads'.
  * Its uid: nobody's where we are root. Where we are not, a user namespace gives the right to mount. */
 
-enum { STACK_BYTES = 256 << 10, NOBODY = 65534, PROCESSES_MAX = 1024, OPEN_FILES_MAX = 1024, MEMORY_SPARE_MB = 64 };
+enum { STACK_BYTES = 256 << 10, NOBODY = 65534, PROCESSES_MAX = 16384, OPEN_FILES_MAX = 1024, MEMORY_SPARE_MB = 64 };
 
 typedef struct {
     const char *from, *to; /* to: below the new root, without its first slash */
@@ -38,6 +40,7 @@ typedef struct {
     Mount mounts[MOUNTS_MAX];
     size_t mounts_n;
     const char *tmp_options;
+    Filter filter;
     char *uid_map, *gid_map; /* NULL: no user namespace */
     bool drop;               /* to nobody */
     const char *failed;      /* which step, when the child could not go on */
@@ -193,7 +196,9 @@ static void set_limits(const Plan *p) {
     limit(RLIMIT_NOFILE, OPEN_FILES_MAX);
     limit(RLIMIT_DATA, (rlim_t)(p->spec->memory_mb + MEMORY_SPARE_MB) << 20);
     limit(RLIMIT_FSIZE, (rlim_t)p->spec->tmp_mb << 20);
-    if (p->drop) limit(RLIMIT_NPROC, PROCESSES_MAX); /* it counts all processes of a user: not for one who logs in */
+    /* It counts all processes of a user: for one who logs in it would be none, and for nobody it bounds what can be
+     * made between two looks at one instance. */
+    if (p->drop) limit(RLIMIT_NPROC, PROCESSES_MAX);
 }
 
 static bool give_rights_up(Plan *p) {
@@ -202,6 +207,7 @@ static bool give_rights_up(Plan *p) {
                     syscall(SYS_setresuid, NOBODY, NOBODY, NOBODY)))
         return failed(p, "the user nobody");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) return failed(p, "no_new_privs");
+    (void)!filter_apply(&p->filter);
     struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
     struct __user_cap_data_struct none[2] = { { 0 } };
     syscall(SYS_capset, &head, none);
@@ -233,7 +239,8 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) static int child(
     syscall(SYS_close_range, 3u, ~0u, 4u); /* when it executes */
     set_limits(p);
     if (!give_rights_up(p)) _exit(127);
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* with the server, even by kill -9 */
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);                    /* with the server, even by kill -9 */
+    if (!s->contained) prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* so that all it starts stays in its tree */
     if (!s->contained) keep_to_folders(p);
     restore_signals();
     execve(s->argv[0], s->argv, s->envp);
@@ -259,6 +266,7 @@ Err spawn_process(const SpawnSpec *spec, Arena *arena, Spawned *out, Str *why) {
     Plan p = { .spec = spec, .drop = root && spec->contained };
     int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, fd = -1;
     plan_mounts(&p);
+    filter_make(&p.filter);
     if (spec->contained) {
         flags |= CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC;
         p.tmp_options = str_dup_c(arena, str_format(arena, "size=%lldm,mode=1777", (long long)spec->tmp_mb));
