@@ -186,6 +186,29 @@ static void a_log_cut_short_of_what_was_noted_is_refused_and_can_be_salvaged(voi
     assert_non_null(peek(b, S("k1999")).ptr);
 }
 
+/* What a kill leaves: the files as they are while it runs. */
+static void a_log_that_is_gone_whole_is_refused_even_right_after_the_first_write(void **state) {
+    static const char *const DAMAGES[] = { "rm %s/*.log", "for f in %s/*.log; do : > $f; done",
+                                           "for f in %s/*.log; do head -c 200 /dev/urandom > $f; done" };
+    Bench *b = *state;
+    char copy[600], command[1400];
+    put(b, S("acknowledged"), S("value"));
+    for (size_t i = 0; i < sizeof DAMAGES / sizeof *DAMAGES; i++) {
+        snprintf(copy, sizeof copy, "%s-%zu", b->dir, i);
+        snprintf(command, sizeof command, "cp -r %s %s", b->dir, copy);
+        assert_int_equal(system(command), 0);
+        snprintf(command, sizeof command, DAMAGES[i], copy);
+        assert_int_equal(system(command), 0);
+        Str why = STR_NONE;
+        Store *store = NULL;
+        StoreOptions o = { .engine = b->engine, .dir = copy };
+        assert_int_equal(store_open(&o, &b->arena, &store, &why), ERR_CORRUPT);
+        assert_null(store);
+        snprintf(command, sizeof command, "rm -r %s", copy);
+        assert_int_equal(system(command), 0);
+    }
+}
+
 static const uint8_t VALUE[1000] = { 1 };
 
 static Err put_numbered(Bench *b, int n) {
@@ -321,6 +344,7 @@ int main(void) {
         ON_DISK(what_is_committed_is_there_after_reopening),
         ON_DISK(a_second_opening_of_a_directory_says_who_holds_it),
         ON_DISK(a_damaged_log_is_refused_and_can_be_salvaged),
+        ON_DISK(a_log_that_is_gone_whole_is_refused_even_right_after_the_first_write),
         ON_DISK(a_log_cut_short_of_what_was_noted_is_refused_and_can_be_salvaged),
         ON_DISK(a_log_cut_short_at_its_end_opens),
         ON_DISK(a_full_disk_refuses_reads_go_on_and_it_heals_without_reopening),

@@ -87,6 +87,10 @@ static Err write_batch(void *engine, const Sorted *writes, bool sync) {
     e = rocks_err(error);
     if (e != OK) atomic_store(&r->failed, true);
     rocks_leave(r);
+    if (e == OK && sync && !atomic_load(&r->written)) {
+        e = rocks_tend(r, true);
+        atomic_store(&r->written, true);
+    }
     return e == ERR_IO && !rocks_has_room(r->dir, ROOM_BYTES) ? ERR_FULL : e;
 }
 

@@ -11,8 +11,10 @@
  * MANIFEST only grows, so its name, its length and a sum over so many bytes are noted; one that is shorter than noted,
  * or begins differently, is damaged. A log that was cut short it takes for one whose last writes a crash interrupted:
  * so the position (store_position) up to which everything is known to be on the disk is noted too, after each opening
- * and closing and once a second while it grows; a database that ends before it has lost what was promised. The note
- * itself is not synced: an old one only claims less, and one that is damaged, which its own sum tells, claims nothing.
+ * and closing, after the first synced write and once a second while it grows (so that a log that is gone as a whole is
+ * missed whenever anything was acknowledged that it held); a database that ends before it has lost what was promised.
+ * The note itself is not synced: an old one only claims less, and one that is damaged, which its own sum tells, claims
+ * nothing.
  */
 
 enum { PATH_BYTES = 4096, NAME_BYTES = 64, PIECE_BYTES = 1 << 14 };

@@ -200,6 +200,7 @@ Err rocks_open(const StoreOptions *o, Arena *arena, void **out, Str *why) {
     r->dir = mem_new(strlen(o->dir) + 1);
     memcpy(r->dir, o->dir, strlen(o->dir));
     pthread_rwlock_init(&r->gate, NULL);
+    pthread_mutex_init(&r->noting, NULL);
     char *error = NULL;
     e = rocks_db_open(r, &error);
     if (e != OK) {
@@ -236,6 +237,7 @@ void rocks_close(void *engine) {
     rocksdb_block_based_options_destroy(r->table);
     rocksdb_cache_destroy(r->cache);
     pthread_rwlock_destroy(&r->gate);
+    pthread_mutex_destroy(&r->noting);
     free(r->dir);
     free(r);
 }

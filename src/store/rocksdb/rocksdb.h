@@ -18,6 +18,8 @@ typedef struct {
     pthread_rwlock_t gate; /* who uses db holds it for reading (rocks_enter); reopening holds it for writing */
     atomic_bool failed;    /* a write failed: none before it was opened anew */
     _Atomic uint64_t noted;
+    pthread_mutex_t noting;
+    atomic_bool written; /* and noted, since it was opened */
     bool salvage;
 } Rocks;
 

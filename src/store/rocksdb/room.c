@@ -82,6 +82,7 @@ Err rocks_tend(void *engine, bool sync) {
     if (e != OK || !sync) return e;
     if (!rocks_enter(r)) return ERR_IO;
     char *error = NULL;
+    pthread_mutex_lock(&r->noting);
     uint64_t position = rocksdb_get_latest_sequence_number(r->db);
     if (position > atomic_load(&r->noted)) {
         rocksdb_flush_wal(r->db, 1, &error);
@@ -91,6 +92,7 @@ Err rocks_tend(void *engine, bool sync) {
             atomic_store(&r->noted, position);
         }
     }
+    pthread_mutex_unlock(&r->noting);
     rocks_leave(r);
     return e;
 }
