@@ -248,12 +248,17 @@ static void authorizer_said(void *ctx, const CustomVerdict *v) {
 /* Errors: ERR_AGAIN: authorizer_said goes on */
 static Err ask_authorizer(HttpCall *h) {
     Link *l = h->link;
-    if (l->custom.principal && h->call.now_ms < l->custom.until_ms && l->custom.credentials == credentials_of(h)) {
+    uint64_t changes = directory_authorizers(l->gateway->o.env->directory);
+    if (l->custom.principal && h->call.now_ms < l->custom.until_ms && l->custom.credentials == credentials_of(h) &&
+        l->custom.asked == changes) {
         h->principal = principal_retain(l->custom.principal);
         h->call.principal = h->principal;
         h->call.account = h->principal->account;
         return OK;
     }
+    principal_release(l->custom.principal);
+    l->custom.principal = NULL;
+    l->custom.asked = changes;
     custom_auth_request(l, &h->request, authorizer_said, h);
     return ERR_AGAIN;
 }

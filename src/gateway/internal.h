@@ -67,7 +67,7 @@ struct Link {
     struct {
         const Principal *principal; /* what an authorizer said, for the next requests with the same credentials */
         int64_t until_ms;
-        uint64_t credentials;
+        uint64_t credentials, asked; /* asked: how often authorizers had changed when it was */
     } custom;
     /* WebSocket */
     WsDecoder *ws;

@@ -37,7 +37,8 @@ struct Directory {
     DirectoryPolicyListener *policy_listener;
     void *listener_ctx;
     _Atomic uint64_t generation; /* the number of the last change */
-    pthread_mutex_t lock;        /* guards what follows, and the entries but for what a load makes */
+    _Atomic uint64_t authorizers;
+    pthread_mutex_t lock; /* guards what follows, and the entries but for what a load makes */
     Entries entries;
     uint64_t ring[RING];
 };
@@ -318,6 +319,14 @@ void directory_listen(Directory *d, DirectoryListener *listener, DirectoryPolicy
     d->listener = listener;
     d->policy_listener = policies;
     d->listener_ctx = ctx;
+}
+
+void directory_authorizers_changed(Directory *d) {
+    atomic_fetch_add_explicit(&d->authorizers, 1, memory_order_release);
+}
+
+uint64_t directory_authorizers(const Directory *d) {
+    return atomic_load_explicit(&d->authorizers, memory_order_acquire);
 }
 
 uint64_t directory_generation(const Directory *d) {

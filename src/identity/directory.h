@@ -63,4 +63,7 @@ void directory_listen(Directory *d, DirectoryListener *listener, DirectoryPolicy
 
 /* Grows with each change, before directory_*_changed returns: connections compare it. */
 uint64_t directory_generation(const Directory *d);
-size_t directory_cached(Directory *d); /* principals in memory, for /metrics */
+/* After a commit: a custom authorizer is not what it was, so what any of them said is not kept any longer. */
+void directory_authorizers_changed(Directory *d);
+uint64_t directory_authorizers(const Directory *d); /* grows with each such change */
+size_t directory_cached(Directory *d);              /* principals in memory, for /metrics */

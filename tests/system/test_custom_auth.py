@@ -328,6 +328,24 @@ def test_what_it_said_is_kept_for_a_kept_http_connection(host, plain, signed, ke
             assert wait_until(lambda: calls() == before + n)
 
 
+def test_what_it_said_ends_with_the_authorizer(host, api, plain):
+    api.create_authorizer(authorizerName="ends", authorizerFunctionArn=functions.arn("authorize"), status="ACTIVE",
+                          signingDisabled=True, enableCachingForHttp=True)
+    with requests.Session() as session:
+        def post():
+            return session.post(f"{host.url}/topics/a/t", verify=host.ca_file, timeout=20,
+                                headers={"x-amz-customauthorizer-name": "ends", "x-word": "a"}).status_code
+
+        assert post() == 200 and post() == 200
+        api.update_authorizer(authorizerName="ends", status="INACTIVE")
+        assert post() == 403
+        api.update_authorizer(authorizerName="ends", status="ACTIVE")
+        assert post() == 200
+        api.update_authorizer(authorizerName="ends", status="INACTIVE")
+        api.delete_authorizer(authorizerName="ends")
+        assert post() == 403
+
+
 # ---------------------------------------------------------------------------------------------------- awsiotsdk
 
 

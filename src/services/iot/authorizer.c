@@ -3,6 +3,7 @@
 #include "services/iot/authorizer.h"
 
 #include "generated/iot_resources.h"
+#include "identity/directory.h"
 #include "services/env.h"
 
 enum { ACTIVE_MAX = 32 }; /* Source: AWS IoT Core quotas */
@@ -45,9 +46,15 @@ Err iot_authorizer_creating(Call *c, const IotCreateAuthorizerIn *in, Authorizer
     return check(c, record);
 }
 
+static void end_kept(Env *env, void *arg) {
+    (void)arg;
+    directory_authorizers_changed(env->directory);
+}
+
 Err iot_authorizer_updating(Call *c, const IotUpdateAuthorizerIn *in, const AuthorizerRecord *old,
                             AuthorizerRecord *record) {
     (void)in, (void)old;
+    call_after(c, end_kept, NULL);
     return check(c, record);
 }
 
@@ -58,6 +65,7 @@ static Err default_of(Call *c, DefaultAuthorizerRecord *out) {
 Err iot_authorizer_deleting(Call *c, const IotDeleteAuthorizerIn *in, const AuthorizerRecord *record) {
     DefaultAuthorizerRecord d;
     (void)in;
+    call_after(c, end_kept, NULL);
     if (is_active(record))
         return api_fail(c, IOT_DELETE_CONFLICT, "Authorizer %.*s is active: set its status to INACTIVE first",
                         PS(record->authorizer_name));
@@ -93,6 +101,7 @@ static Err no_default(Call *c) {
 
 Err iot_clear_default_authorizer(Call *c, const IotClearDefaultAuthorizerIn *in, IotClearDefaultAuthorizerOut *out) {
     (void)in, (void)out;
+    call_after(c, end_kept, NULL);
     Err e = default_authorizer_record_delete(c->txn, call_tenant(c), S("default"));
     return e == ERR_NOT_FOUND ? no_default(c) : e;
 }
