@@ -52,6 +52,13 @@ def names_in_tests():
             if path.suffix in (".py", ".mjs", ".go") and "node_modules" not in path.parts}
 
 
+def query_actions(service):
+    """The actions of a service without a model: its table in src/services/SERVICE/SERVICE.c."""
+    source = (ROOT / f"src/services/{service}/{service}.c").read_text()
+    table = re.search(r"QueryAction ACTIONS\[\] = \{(.*?)\n\};", source, re.S)[1]
+    return re.findall(r'\{ "(\w+)",', table)
+
+
 # Fixtures of tests/system/conftest.py.
 CLIENTS = {"iot": "iot", "data": "iot-data"}
 
@@ -114,7 +121,10 @@ def page(services, found, by_name):
         for title, names in (("Answered and tested", by_name[s.name]), ("Answered", untested), ("Left", left)):
             if names:
                 lines += ["", f"{title}: {', '.join(names)}."]
-    return "\n".join(lines) + "\n"
+    lines += ["", "## iam, sts", "", "Subsets without a model here, not in the table above. Any other operation of theirs gives "
+              "HTTP 501 and `NotImplemented`.", ""]
+    lines += [f"{name}: {', '.join(sorted(query_actions(name)))}.\n" for name in ("iam", "sts")]
+    return "\n".join(lines)
 
 
 def main():

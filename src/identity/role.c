@@ -33,6 +33,18 @@ Str role_arn(Str account, const RoleRecord *role, Arena *arena) {
     return str_format(arena, "arn:aws:iam::%.*s:role%.*s%.*s", PS(account), PS(role->path), PS(role->role_name));
 }
 
+bool role_arn_account(Str arn, Str *account) {
+    Str rest = arn;
+    if (!str_eq(str_cut(&rest, ':'), S("arn")) || !str_starts(str_cut(&rest, ':'), S("aws"))) return false;
+    if (!str_eq(str_cut(&rest, ':'), S("iam")) || str_cut(&rest, ':').len) return false;
+    Str id = str_cut(&rest, ':');
+    for (size_t i = 0; i < id.len; i++)
+        if (id.ptr[i] < '0' || id.ptr[i] > '9') return false;
+    if (id.len != 12 || !rest.ptr || !str_starts(rest, S("role/")) || rest.len == 5) return false;
+    *account = id;
+    return true;
+}
+
 Err role_of_arn(Txn *txn, Str account, Str arn, Arena *arena, RoleRecord *out) {
     size_t slash = arn.len;
     while (slash > 0 && arn.ptr[slash - 1] != '/') slash--;

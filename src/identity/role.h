@@ -16,6 +16,9 @@ static inline Tenant role_tenant(Str account) {
 Str role_unique_id(const char *prefix, Str account, Str name, Arena *arena);
 /* arn:aws:iam::ACCOUNT:role/PATH/NAME */
 Str role_arn(Str account, const RoleRecord *role, Arena *arena);
+/* Whether it has the form arn:PARTITION:iam::ACCOUNT:role/…; *account (12 digits) is set then.
+ * Source: IAM user guide, "IAM ARNs"; partitions: aws, aws-cn, aws-us-gov … */
+NODISCARD bool role_arn_account(Str arn, Str *account);
 /* The role that the ARN names. Errors: ERR_NOT_FOUND: none of this account */
 NODISCARD Err role_of_arn(Txn *txn, Str account, Str arn, Arena *arena, RoleRecord *out);
 /* As role_unique_id, but of this one alone: one made anew of the same name has another. */

@@ -1,5 +1,7 @@
 #include "rules/plan.h"
 
+#include "identity/role.h"
+
 /* One walk serves compiling and rendering: it goes through the struct in the order of its table, makes a copy
  * of what has members, and asks a function what each string becomes. Compiling appends a template for each string that
  * may be one, rendering takes them in the same order. */
@@ -77,7 +79,13 @@ static Err walk_struct(Walk *w, const ApiShape *shape, const void *in, void *out
 /* ------------------------------------------------------------------------------------------------ compiling */
 
 static Err compile_text(Walk *w, Str in, bool literal, Str *out) {
+    Str account;
     (void)out;
+    if (str_eq(w->member, S("roleArn")) && !role_arn_account(in, &account))
+        return action_refuse(w->check,
+                             "The roleArn '%.*s' of the %.*s action is no role's ARN: arn:aws:iam::ACCOUNT:role/NAME "
+                             "is expected",
+                             PS(str_sub(in, 0, 200)), PS(w->kind->member));
     if (literal) return OK;
     Plan *p = w->made;
     if (p->templates_n == w->cap) {

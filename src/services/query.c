@@ -112,7 +112,7 @@ static Err unknown(Query *q, Str action) {
         return query_fail(q, 400, "MissingAction", "The request has no Action parameter; Starling answers %.*s",
                           PS(writer_str(&known)));
     if (other)
-        return query_fail(q, 501, "NotImplemented", "%.*s is not implemented by Starling; of %s there is %.*s",
+        return query_fail(q, 501, "NotImplemented", "%.*s of %s is not implemented yet; there is %.*s",
                           PS(str_sub(action, 0, 100)), s->name, PS(writer_str(&known)));
     Str version = query_param(q, "Version");
     return query_fail(q, 400, "InvalidAction", "Could not find operation %.*s for version %.*s",

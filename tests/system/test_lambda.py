@@ -5,6 +5,7 @@ import ctypes
 import json
 import pathlib
 import subprocess
+import sys
 import threading
 
 import botocore.exceptions
@@ -718,4 +719,20 @@ def test_a_python_without_awslambdaric_says_what_to_install(tmp_path):
     functions.create(client, "f", SMALL % 1)
     code, text = failure(client.invoke, FunctionName="f")
     assert code == "InvalidRuntimeException" and "awslambdaric" in text and "--lambda-python" in text
+    failure(client.invoke, FunctionName="f")
+    [told] = [line for line in server.log().splitlines() if " WARN " in line and "function=f" in line]
+    assert "awslambdaric" in told and "--lambda-python" in told
+    server.stop()
+
+
+def test_a_python_of_another_version_than_the_runtime_is_told_once_in_the_log(tmp_path):
+    server = Server(tmp_path / "data", ("--test", "--lambda-python", sys.executable)).start()
+    client = server.client("lambda", read_timeout=60)
+    own = f"python3.{sys.version_info[1]}"
+    for runtime, name in ((own, "same"), ("python3.8" if own != "python3.8" else "python3.9", "other")):
+        client.create_function(FunctionName=name, Role=functions.ROLE, Runtime=runtime, Handler="app.handler",
+                               Code={"ZipFile": functions.python(SMALL % 1)})
+        assert [functions.invoke(client, name) for _ in range(2)] == [1, 1]
+    told = [line for line in server.log().splitlines() if " WARN " in line and "--lambda-python" in line]
+    assert len(told) == 1 and "function=other" in told[0] and own in told[0]
     server.stop()

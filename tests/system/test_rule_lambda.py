@@ -161,7 +161,8 @@ def test_a_function_that_is_gone_or_not_allowed_reaches_the_error_action(server,
         return one["errorMessage"]
 
     lambdas.remove_permission(FunctionName="goes", StatementId="rules")
-    assert failure().startswith("Failed to invoke lambda function. ")
+    assert failure() == ("Failed to invoke lambda function. The function's resource policy does not let the service call it "
+                         f"(AddPermission): {arn}")
     lambdas.delete_function(FunctionName="goes")
     assert "not found" in failure().lower()
     assert action_figure(server, "retried_total", rule) == 0  # neither becomes right by itself

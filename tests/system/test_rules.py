@@ -105,6 +105,10 @@ def test_sql_that_does_not_compile_is_refused_with_its_place(iot, name, fails, s
     ([republish("a", payloadFormatIndicator="NO")], "payloadFormatIndicator"),
     ([republish("a", messageExpiry="soon")], "messageExpiry"),
     ([republish("a/${topic(}")], "topic"),
+    *[([{"republish": {"topic": "a", "roleArn": arn}}],
+       f"'{arn}' of the republish action is no role's ARN: arn:aws:iam::ACCOUNT:role/NAME is expected")
+      for arn in ("foo", f"arn:aws:iam::{ACCOUNT}:user/x", "arn:aws:iam::1:role/x", f"arn:aws:iam::{ACCOUNT}:role/",
+                  f"arn:aws:iam:{REGION}:{ACCOUNT}:role/x", f"arn:aws:sts::{ACCOUNT}:role/x", f"{ACCOUNT}:role/x")],
     ([{}], "kind"),
     ([{**republish("a"), "lambda": {"functionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f"}}], "both"),
     ([{"influxDB": {"destinationArn": ROLE, "roleArn": ROLE, "databaseName": "db", "tableName": "t"}}], "influxDB"),
@@ -113,6 +117,18 @@ def test_an_action_that_would_not_do_is_refused(iot, name, fails, actions, word)
     code, status, text = fails(iot.create_topic_rule, ruleName=name.replace("-", "_"),
                                topicRulePayload=payload("SELECT * FROM 'a'", *actions))
     assert (code, status) == ("InvalidRequestException", 400) and word in text, text
+
+
+def test_an_error_actions_role_is_checked_too_and_other_partitions_are_fine(iot, name, fails):
+    rule = {"ruleName": name.replace("-", "_")}
+    code, _, text = fails(iot.create_topic_rule, **rule, topicRulePayload={
+        **payload("SELECT * FROM 'a'", republish("x")), "errorAction": {"republish": {"topic": "a", "roleArn": "foo"}}})
+    assert code == "InvalidRequestException" and "'foo' of the republish action" in text
+    role = f"arn:aws-us-gov:iam::{ACCOUNT}:role/path/x"
+    iot.create_topic_rule(**rule, topicRulePayload=payload("SELECT * FROM 'a'", {"republish": {"topic": "x", "roleArn": role}}))
+    [made] = iot.get_topic_rule(**rule)["rule"]["actions"]
+    assert made["republish"]["roleArn"] == role
+    iot.delete_topic_rule(**rule)
 
 
 def test_eleven_actions_are_one_too_many(iot, name, fails):

@@ -64,15 +64,15 @@ def test_shows_what_each_action_would_be_given(sql, tmp_path):
     rule = tmp_path / "rule.json"
     rule.write_text(json.dumps({"ruleName": "r", "topicRulePayload": {
         "sql": "SET @d = device SELECT * FROM 'a/#'", "awsIotSqlVersion": "2016-03-23",
-        "actions": [{"republish": {"topic": "out/${@d}/${topic(2)}", "roleArn": "arn:aws:iam::1:role/${x}", "qos": 1}},
+        "actions": [{"republish": {"topic": "out/${@d}/${topic(2)}", "roleArn": "arn:aws:iam::123456789012:role/${x}", "qos": 1}},
                     {"s3": {"bucketName": "b", "key": "${parse_time('yyyy', timestamp())}/${device}.json",
-                            "roleArn": "arn:aws:iam::1:role/r"}}],
-        "errorAction": {"sqs": {"queueUrl": "https://q/${clientid()}", "roleArn": "arn:aws:iam::1:role/r"}}}}))
+                            "roleArn": "arn:aws:iam::123456789012:role/r"}}],
+        "errorAction": {"sqs": {"queueUrl": "https://q/${clientid()}", "roleArn": "arn:aws:iam::123456789012:role/r"}}}}))
     done = sql("--rule", rule, "--topic", "a/b", "--time", 1700000000000, "--client-id", "lamp", payload={"device": "d7"})
     result, republish, s3, error = done.stdout.decode().splitlines()
     assert json.loads(result) == {"device": "d7"}
     assert json.loads(republish.removeprefix("action republish: ")) == {
-        "topic": "out/d7/b", "roleArn": "arn:aws:iam::1:role/${x}", "qos": 1}
+        "topic": "out/d7/b", "roleArn": "arn:aws:iam::123456789012:role/${x}", "qos": 1}
     assert json.loads(s3.removeprefix("action s3: "))["key"] == "2023/d7.json"
     assert json.loads(error.removeprefix("error action sqs: "))["queueUrl"] == "https://q/lamp"
 

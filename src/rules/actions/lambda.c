@@ -18,6 +18,12 @@ static Err check(ActionCheck *c, const void *action) {
     return action_refuse(c, "functionArn '%.*s' is no ARN of a function", PS(arn));
 }
 
+/* Some texts go on where others begin anew. */
+static Str sentence(Arena *arena, Str text) {
+    if (!text.len || text.ptr[0] < 'a' || text.ptr[0] > 'z') return text;
+    return str_format(arena, "%c%.*s", text.ptr[0] - 'a' + 'A', PS(str_from(text, 1)));
+}
+
 static void done(void *ctx, const FunctionAnswer *answer) {
     ActionRun *run = ctx;
     ActionResult r = { .outcome = ACTION_DONE };
@@ -29,7 +35,8 @@ static void done(void *ctx, const FunctionAnswer *answer) {
     default: r.outcome = ACTION_FAILED;
     }
     if (r.outcome != ACTION_DONE)
-        r.why = str_format(run->arena, "Failed to invoke lambda function. %.*s", PS(answer->payload));
+        r.why =
+            str_format(run->arena, "Failed to invoke lambda function. %.*s", PS(sentence(run->arena, answer->payload)));
     action_done(run, r);
 }
 

@@ -192,8 +192,7 @@ Err acm_list_certificates(Call *c, const AcmListCertificatesIn *in, AcmListCerti
     Page page;
     Err e = OK;
     if (in->includes || in->certificate_key_pair_origins.n || in->sort_by.len)
-        e = api_fail(c, ACM_VALIDATION,
-                     "Includes, CertificateKeyPairOrigins and SortBy are not implemented by Starling");
+        e = api_fail(c, ACM_VALIDATION, "Includes, CertificateKeyPairOrigins and SortBy are not implemented yet");
     if (e == OK) e = page_open(c, S(""), in->next_token, in->max_items, ACM_PAGE, &page);
     if (e == OK) e = acm_certificate_record_scan_all_by_created(c->txn, call_tenant(c), page.after, false, &scan);
     if (e != OK) return e;

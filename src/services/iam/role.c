@@ -54,7 +54,7 @@ Err iam_create_role(Query *q) {
     if (e == OK) e = query_tags(q, &r.tags);
     if (e == OK && query_param(q, "PermissionsBoundary").len)
         e = query_fail(q, 501, "NotImplemented",
-                       "PermissionsBoundary is not implemented by Starling: a role would be "
+                       "PermissionsBoundary is not implemented yet: a role would be "
                        "let do more than its boundary says");
     if (e != OK) return e;
     r.role_id = role_new_id(c->rng, c->arena);

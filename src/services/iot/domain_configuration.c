@@ -120,11 +120,11 @@ static Err check_authorizer(Call *c, const DomainConfigurationRecord *r) {
 static Err check_there(Call *c, const IotServerCertificateConfig *server, const IotClientCertificateConfig *client) {
     if (server && (server->enable_ocsp_check.v || server->ocsp_lambda_arn.len))
         return api_fail(c, API_NOT_IMPLEMENTED,
-                        "serverCertificateConfig is not implemented by Starling: no OCSP "
+                        "serverCertificateConfig is not implemented yet: no OCSP "
                         "response is stapled");
     if (client && client->client_certificate_callback_arn.len)
         return api_fail(c, API_NOT_IMPLEMENTED,
-                        "clientCertificateConfig is not implemented by Starling: no function is "
+                        "clientCertificateConfig is not implemented yet: no function is "
                         "asked about client certificates");
     return OK;
 }

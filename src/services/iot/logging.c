@@ -5,6 +5,7 @@
 #include "api/service_log.h"
 #include "generated/iot.h"
 #include "generated/registry_records.h"
+#include "identity/role.h"
 #include "services/iot/logging_load.h"
 
 /* Source: of the count none is known; so that what an account keeps in memory has an end */
@@ -28,8 +29,10 @@ static Err options_of(Call *c, Str form, LoggingOptionsRecord *out) {
 }
 
 static Err check_role(Call *c, Str arn) {
-    if (!arn.ptr || (str_starts(arn, S("arn:")) && str_find_str(arn, S(":role/")) != SIZE_MAX)) return OK;
-    return api_fail(c, IOT_INVALID_REQUEST, "Invalid roleArn %.*s: it must be the ARN of a role", PS(arn));
+    Str account;
+    if (!arn.ptr || role_arn_account(arn, &account)) return OK;
+    return api_fail(c, IOT_INVALID_REQUEST, "Invalid role ARN '%.*s': arn:aws:iam::ACCOUNT:role/NAME is expected",
+                    PS(str_sub(arn, 0, 200)));
 }
 
 /* ------------------------------------------------------------------------------------------------ the older form */

@@ -4,19 +4,10 @@
 #include "generated/iot_resources.h"
 #include "identity/role.h"
 
-/* Shape: arn:aws:iam::ACCOUNT:role/… */
-static bool is_role_arn(Str arn, Str *account) {
-    Str begin = S("arn:aws:iam::");
-    if (!str_starts(arn, begin)) return false;
-    Str rest = str_from(arn, begin.len);
-    *account = str_cut(&rest, ':');
-    return account->len == 12 && str_starts(rest, S("role/")) && rest.len > 5;
-}
-
 static Err check(Call *c, const RoleAliasRecord *alias) {
     Str account;
     RoleRecord role;
-    if (!is_role_arn(alias->role_arn, &account))
+    if (!role_arn_account(alias->role_arn, &account))
         return api_fail(c, IOT_INVALID_REQUEST, "Invalid role ARN '%.*s': arn:aws:iam::ACCOUNT:role/NAME is expected",
                         PS(str_sub(alias->role_arn, 0, 200)));
     if (!str_eq(account, c->account)) /* Source: the guide: the role belongs to the same account */

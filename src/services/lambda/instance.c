@@ -439,6 +439,21 @@ static char *const *environment(Instance *i, bool contained, Arena *a) {
     return v->items;
 }
 
+static void tell_python(Instance *i, Str text) {
+    if (i->entry->told_python) return;
+    i->entry->told_python = true;
+    instance_line(i, RUNNER_WARNING, text);
+}
+
+static void tell_other_version(Instance *i, Arena *a) {
+    Str have = i->runner->python.version, want = i->function.runtime;
+    if (str_eq(have, want)) return;
+    tell_python(i, str_format(a,
+                              "its runtime is %.*s, but '%s' is %.*s and runs it: name an interpreter of that version "
+                              "by --lambda-python, or set the function's runtime",
+                              PS(want), i->runner->o.python, PS(have)));
+}
+
 static Err program(Instance *i, Arena *a, char ***argv, const char *const **visible, Str *why) {
     static const char *const NONE[] = { NULL };
     const RunnerFunction *f = &i->function;
@@ -457,8 +472,10 @@ static Err program(Instance *i, Arena *a, char ***argv, const char *const **visi
     python_find(i->runner);
     if (i->runner->python.error.ptr) {
         *why = i->runner->python.error;
+        tell_python(i, *why);
         return ERR_IO;
     }
+    tell_other_version(i, a);
     args[0] = str_dup_c(a, str_c(i->runner->python.program));
     args[1] = str_dup_c(a, S("-m"));
     args[2] = str_dup_c(a, S("awslambdaric"));

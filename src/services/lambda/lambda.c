@@ -134,7 +134,8 @@ static Err find(Named *n, Txn *txn, LambdaFunctionRecord *f) {
         e = lambda_permits(txn, n->tenant, n->name.name, n->name.qualifier, n->call.principal, n->call.source_arn,
                            n->call.account, &n->scratch, &permitted);
     if (e == OK && !permitted)
-        return named_refuse(n, ERR_DENIED, "its resource policy does not let the service call it (AddPermission)");
+        return named_refuse(n, ERR_DENIED,
+                            "The function's resource policy does not let the service call it (AddPermission)");
     return e;
 }
 

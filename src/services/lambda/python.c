@@ -15,6 +15,7 @@
 enum { ANSWER_MS_MAX = 20000, VISIBLE_MAX = 24 };
 
 static const char QUESTION[] = "import sys, os, awslambdaric\n"
+                               "print('python%d.%d' % sys.version_info[:2])\n"
                                "print('\\n'.join(dict.fromkeys([sys.executable, sys.prefix, sys.base_prefix,"
                                " os.path.dirname(os.path.realpath(sys.executable)),"
                                " *[p for p in sys.path if os.path.isdir(p)]])))";
@@ -82,6 +83,7 @@ void python_find(Runner *r) {
         return;
     }
     Str rest = str_dup(&r->arena, answer);
+    r->python.version = str_cut(&rest, '\n');
     r->python.program = str_dup_c(&r->arena, str_cut(&rest, '\n'));
     r->python.visible = (const char **)arena_array(&r->arena, char *, VISIBLE_MAX + 1);
     for (size_t n = 0; rest.len && n < VISIBLE_MAX;) {

@@ -44,7 +44,8 @@ struct Runner {
     bool contained, contained_before, told_uncontained, told_unknown;
     struct {
         bool asked;
-        Str error; /* STR_NONE: usable */
+        Str error;   /* STR_NONE: usable */
+        Str version; /* "python3.11" */
         const char *program;
         const char **visible;
     } python;
@@ -57,6 +58,7 @@ struct Entry {
     RunnerCall *waiting, **waiting_tail;
     size_t waiting_n, busy_n, starting_n, idle_n;
     Instance *instances;
+    bool told_python; /* what is wrong with the interpreter, once */
 };
 
 typedef enum { INSTANCE_STARTING, INSTANCE_IDLE, INSTANCE_BUSY, INSTANCE_ANSWERED, INSTANCE_ENDED } InstanceState;

@@ -31,8 +31,7 @@ static Err check_plain(Query *q) {
                                             "TokenCode" };
     for (size_t i = 0; i < sizeof NARROWER / sizeof *NARROWER; i++)
         if (query_param(q, NARROWER[i]).ptr)
-            return query_fail(q, 501, "NotImplemented", "AssumeRole with %s is not implemented by Starling",
-                              NARROWER[i]);
+            return query_fail(q, 501, "NotImplemented", "AssumeRole with %s is not implemented yet", NARROWER[i]);
     return OK;
 }
 
