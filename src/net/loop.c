@@ -106,8 +106,8 @@ bool reactor_watch(Reactor *r, Watch *w, unsigned events) {
     return control(r, w, events, 0);
 }
 
-static void turn(Reactor *r) {
-    r->events_n = epoll_wait(r->poll_fd, r->events, EVENTS_MAX, -1);
+static void turn(Reactor *r, int wait_ms) {
+    r->events_n = epoll_wait(r->poll_fd, r->events, EVENTS_MAX, wait_ms);
     for (r->events_at = 0; r->events_at < r->events_n;) {
         const struct epoll_event *e = &r->events[r->events_at++];
         Watch *w = e->data.ptr;
@@ -287,8 +287,12 @@ Reactor *reactor_new(int index, const Clock *clock) {
 static void *thread_main(void *arg) {
     Reactor *r = arg;
     pthread_setname_np(pthread_self(), "reactor"); /* what top and perf show */
-    while (!r->ending) turn(r);
+    while (!r->ending) turn(r, -1);
     return NULL;
+}
+
+void reactor_turn(Reactor *r) {
+    turn(r, 0);
 }
 
 void reactor_start(Reactor *r) {

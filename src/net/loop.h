@@ -85,6 +85,8 @@ struct Reactor {
 
 Reactor *reactor_new(int index, const Clock *clock);
 void reactor_start(Reactor *r);
+/* Instead of reactor_start: one turn on the caller's thread, which waits for nothing. */
+void reactor_turn(Reactor *r);
 /* Runs the task on the reactor's thread, in the order of posting. */
 void reactor_post(Reactor *r, Task *task);
 /* Ends the thread after the tasks posted so far, and joins it. */

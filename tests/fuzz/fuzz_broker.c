@@ -54,7 +54,7 @@ static void connect_peer(Bed *b, int i) {
 /* Three turns with nothing waiting at the workers: what one turn hands out, the next takes in. */
 static void settle(Bed *b) {
     for (int quiet = 0; quiet < 3;) {
-        uv_run(&b->reactor->loop, UV_RUN_NOWAIT);
+        reactor_turn(b->reactor);
         quiet = workers_queued(b->workers) == 0 && !shard_of(b->reactor)->batch ? quiet + 1 : 0;
     }
 }

@@ -14,7 +14,9 @@ from support.rule_peer import client, own, own_iot, sub  # noqa: F401
 from support.rules import ROLE, action_figure, make_rule, republish
 
 JKS = base64.b64encode(bytes.fromhex("feedfeed00000002") + bytes(40)).decode()
-pytestmark = pytest.mark.skipif(not Kafka.present(), reason="no Java or no .deps/kafka: tools/fetch_kafka")
+# A broker that went away is found out within its clients' own limits, tens of seconds.
+pytestmark = [pytest.mark.timeout(240),
+              pytest.mark.skipif(not Kafka.present(), reason="no Java or no .deps/kafka: tools/fetch_kafka")]
 
 
 @pytest.fixture(scope="module")
