@@ -219,22 +219,17 @@ class Traffic:
         done, late = await asyncio.wait(self.tasks, timeout=ANSWER_S)
         for task in done:
             task.result()
-        for task in late:
-            task.cancel()
+        await end(late)
         if late:
             verdict.failed.append(f"{len(late)} publishers have messages that were neither acknowledged nor refused in "
                                   f"{ANSWER_S} s")
-        for task in self.probes:
-            task.cancel()
-        await asyncio.gather(*self.probes, return_exceptions=True)
+        await end(self.probes)
         for reader in self.readers:
             if reader.away:
                 await reader.open()
         await self._arrive()
         # A marker behind everything: when it is there, nothing else is on its way.
-        for task in self.keepers:
-            task.cancel()
-        await asyncio.gather(*self.keepers, return_exceptions=True)
+        await end(self.keepers)
         resent = {s.publisher.name: s.resent for s in self.senders}
         for reader in self.readers:
             strange = [] if reader.back else [d for d in reader.inbox.doubles if d[1] not in resent[d[0]]]
@@ -286,6 +281,15 @@ class Traffic:
                 f"{len(verdict.corrupt)} corrupt, {len(verdict.disordered)} out of order, {verdict.doubled} doubled; "
                 f"{self.refused} refused, {self.cut} connections cut, {self.reads} reads by the API of which "
                 f"{self.read_failures} failed, QoS 0: {self.ticks_got} of {self.ticks_sent}")
+
+
+async def end(tasks):
+    """Cancels them until each has ended: before Python 3.12 wait_for swallows a cancellation that comes with its result."""
+    tasks = set(tasks)
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        _, tasks = await asyncio.wait(tasks, timeout=1)
 
 
 async def wait_until(condition, seconds):

@@ -162,7 +162,7 @@ def test_one_certificate_in_two_accounts(server, iot, fails, name, theirs):
 
 
 @pytest.mark.parametrize("method, path", [("GET", "/_starling/keys"), ("POST", "/_starling/keys"), ("GET", "/_starling/status"),
-                                          ("GET", "/_starling/logs"), ("POST", "/_starling/explain"), ("DELETE", "/_starling/keys/AKIA")])
+                                          ("GET", "/_starling/logs"), ("POST", "/_starling/policy/explain"), ("DELETE", "/_starling/keys/AKIA")])
 def test_the_servers_own_ways_want_a_key_of_the_operators(server, spare, method, path):
     import requests
     body = b"{}" if method == "POST" else b""
