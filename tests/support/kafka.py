@@ -99,6 +99,15 @@ message.max.bytes=1000000
         admin = AdminClient({"bootstrap.servers": self.servers()})
         admin.create_topics([NewTopic(name, partitions, 1)])[name].result(30)
 
+    def count(self, topic, partitions=2):
+        """How many messages the broker has of a topic."""
+        consumer = Consumer({"bootstrap.servers": self.servers(), "group.id": "t", "log_level": 0})
+        try:
+            ends = [consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=20) for p in range(partitions)]
+            return sum(high - low for low, high in ends)
+        finally:
+            consumer.close()
+
     def take(self, topic, n, partitions=2, timeout_s=20):
         """The first n messages of a topic, by partition and offset."""
         consumer = Consumer({"bootstrap.servers": self.servers(), "group.id": "t", "auto.offset.reset": "earliest",
