@@ -105,6 +105,9 @@ void client_release(Client *c);
 /* In the shard's lists: of all, and of its principal. */
 void client_enlist(Client *c);
 void client_delist(Client *c);
+/* On the shard that its connection has moved to. changes: of principals, that all shards knew of before it left. false:
+ * its own may be one that came meanwhile, so it has been disconnected. */
+bool client_landed(Client *c, uint32_t changes);
 
 /* Forgets what was decided for this connection and binds its policies again: its principal changed. */
 void client_bind(Client *c);

@@ -255,12 +255,8 @@ typedef struct {
 static void moved(Conn *conn, void *ctx) {
     MoveTask *m = ctx;
     Client *c = m->client;
-    c->shard = shard_of(conn->reactor);
-    client_enlist(c);
-    if (m->changes != atomic_load(&c->broker->principal_changes_begun)) /* one may have missed it on its way */
-        client_leave(c, LEAVE_SERVER, 0, "its principal may have changed while it was moved");
-    else
-        session_take(c->shard, c, got_session);
+    (void)conn;
+    if (client_landed(c, m->changes)) session_take(c->shard, c, got_session);
     client_release(c);
     free(m);
 }

@@ -35,20 +35,24 @@ static bool quiet(const Client *c) {
            c->acks_first == c->acks_end && c->refs == 1 && conn_quiet(c->conn, 2) && session_quiet(c->session);
 }
 
+bool client_landed(Client *c, uint32_t changes) {
+    c->shard = shard_of(c->conn->reactor);
+    client_enlist(c);
+    if (changes == atomic_load(&c->broker->principal_changes_begun)) return true;
+    return client_leave(c, LEAVE_SERVER, 0, "its principal may have changed while it was moved");
+}
+
 typedef struct {
     Client *client;
-    uint32_t changes; /* of principals, that all shards knew of before it left */
+    uint32_t changes; /* as client_landed wants them */
 } Move;
 
 static void arrived(Conn *conn, void *ctx) {
     Move *m = ctx;
     Client *c = m->client;
-    c->shard = shard_of(conn->reactor);
+    (void)conn;
     c->session->moving = false;
-    client_enlist(c);
-    client_arm(c, c->last_ms + (int64_t)c->keepalive_s * 1500);
-    if (m->changes != atomic_load(&c->broker->principal_changes_begun)) /* one may have missed it on its way */
-        client_leave(c, LEAVE_SERVER, 0, "its principal may have changed while it was moved");
+    if (client_landed(c, m->changes)) client_arm(c, c->last_ms + (int64_t)c->keepalive_s * 1500);
     free(m);
 }
 
