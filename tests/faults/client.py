@@ -149,6 +149,18 @@ class Mqtt(asyncio.Protocol):
             self.reason = body[0] if body else 0
 
 
+def device_context(server, iot, folder, policy):
+    """TLS as a device with a new certificate that has this policy; its files are in the folder."""
+    made = iot.create_keys_and_certificate(setAsActive=True)
+    iot.attach_policy(policyName=policy, target=made["certificateArn"])
+    cert, key = folder / "device.pem", folder / "device.key"
+    cert.write_text(made["certificatePem"])
+    key.write_text(made["keyPair"]["PrivateKey"])
+    context = wire.tls_context(server)
+    context.load_cert_chain(cert, key)
+    return context
+
+
 class Signer:
     """SigV4 with the day's key kept. Source: AWS, 'Create a signed AWS API request'."""
 

@@ -7,8 +7,7 @@ import json
 import os
 import struct
 
-from client import Gone, Mqtt
-from support import wire
+from client import Gone, Mqtt, device_context
 from support.server import ROOT, Server
 from traffic import Traffic, wait_until
 
@@ -97,14 +96,7 @@ async def timed_device(server, folder):
             {"Effect": "Allow", "Action": ["iot:Connect", "iot:Subscribe"], "Resource": "*"},
             {"Effect": "Allow", "Action": "iot:Publish", "Resource": "*", "Condition": {
                 "DateLessThan": {"aws:CurrentTime": until.strftime("%Y-%m-%dT%H:%M:%SZ")}}}]}))
-    made = iot.create_keys_and_certificate(setAsActive=True)
-    iot.attach_policy(policyName="for-half-an-hour", target=made["certificateArn"])
-    cert, key = folder / "device.pem", folder / "device.key"
-    cert.write_text(made["certificatePem"])
-    key.write_text(made["keyPair"]["PrivateKey"])
-    context = wire.tls_context(server)
-    context.load_cert_chain(cert, key)
-    return context
+    return device_context(server, iot, folder, "for-half-an-hour")
 
 
 async def may_publish(mqtt):

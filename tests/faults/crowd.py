@@ -6,7 +6,7 @@ import pathlib
 import resource
 import socket
 
-from client import Mqtt
+from client import Mqtt, device_context
 from ledger import Inbox, Publisher
 from support import wire
 from support.server import Server
@@ -65,14 +65,7 @@ def device(server, folder):
     iot = server.client("iot")
     iot.create_policy(policyName="everything", policyDocument='{"Version":"2012-10-17","Statement":'
                       '[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}')
-    made = iot.create_keys_and_certificate(setAsActive=True)
-    iot.attach_policy(policyName="everything", target=made["certificateArn"])
-    cert, key = folder / "device.pem", folder / "device.key"
-    cert.write_text(made["certificatePem"])
-    key.write_text(made["keyPair"]["PrivateKey"])
-    context = wire.tls_context(server)
-    context.load_cert_chain(cert, key)
-    return context
+    return device_context(server, iot, folder, "everything")
 
 
 async def descriptors(cases, folder, seconds):
