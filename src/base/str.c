@@ -23,6 +23,12 @@ size_t str_find(Str s, char c) {
     return at ? (size_t)(at - s.ptr) : SIZE_MAX;
 }
 
+Str str_after_last(Str s, char c) {
+    size_t at = s.len;
+    while (at > 0 && s.ptr[at - 1] != (uint8_t)c) at--;
+    return str_from(s, at);
+}
+
 size_t str_find_str(Str s, Str needle) {
     if (needle.len == 0) return 0;
     for (size_t i = 0; i + needle.len <= s.len; i++)

@@ -48,6 +48,8 @@ bool str_eq_nocase(Str a, Str b); /* ASCII */
 size_t str_find(Str s, char c);
 /* Index of the first needle, or SIZE_MAX. */
 size_t str_find_str(Str s, Str needle);
+/* What is behind the last c; all of it where there is none. */
+Str str_after_last(Str s, char c);
 /* Cuts *rest at the first c: returns what is before, leaves what is after (STR_NONE when none is left). */
 Str str_cut(Str *rest, char c);
 Str str_trim(Str s); /* ASCII white space at both ends */

@@ -107,10 +107,8 @@ static Err take_certificate(const Reading *r, Str account, const StrList *arns, 
     if (!arns->n) return OK;
     AcmCertificateRecord record;
     Arena *a = &r->table->arena;
-    size_t slash = arns->items[0].len;
-    while (slash > 0 && arns->items[0].ptr[slash - 1] != '/') slash--;
-    Err e = acm_certificate_record_peek(r->txn, (Tenant){ account, r->book->o.region }, str_from(arns->items[0], slash),
-                                        a, &record);
+    Str id = str_after_last(arns->items[0], '/');
+    Err e = acm_certificate_record_peek(r->txn, (Tenant){ account, r->book->o.region }, id, a, &record);
     if (e != OK) return e == ERR_NOT_FOUND ? OK : e;
     d->chain_pem = str_format(a, "%.*s\n%.*s", PS(record.certificate_pem), PS(record.chain_pem));
     d->key_pem = record.key_pem;

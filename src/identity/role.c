@@ -46,11 +46,10 @@ bool role_arn_account(Str arn, Str *account) {
 }
 
 Err role_of_arn(Txn *txn, Str account, Str arn, Arena *arena, RoleRecord *out) {
-    size_t slash = arn.len;
-    while (slash > 0 && arn.ptr[slash - 1] != '/') slash--;
+    Str name = str_after_last(arn, '/');
     RoleRecord role;
-    if (slash == 0) return ERR_NOT_FOUND;
-    Err e = role_record_get(txn, role_tenant(account), str_from(arn, slash), arena, &role);
+    if (name.len == arn.len) return ERR_NOT_FOUND;
+    Err e = role_record_get(txn, role_tenant(account), name, arena, &role);
     if (e == OK && !str_eq(role_arn(account, &role, arena), arn)) return ERR_NOT_FOUND;
     if (e == OK) *out = role;
     return e;
@@ -80,11 +79,9 @@ Err role_managed_document(Txn *txn, Str account, Str arn, Arena *arena, Str *out
         *out = aws;
         return OK;
     }
-    size_t slash = arn.len;
-    while (slash > 0 && arn.ptr[slash - 1] != '/') slash--;
     IamPolicyRecord policy;
     IamPolicyVersionRecord version;
-    Err e = iam_policy_record_peek(txn, role_tenant(account), str_from(arn, slash), arena, &policy);
+    Err e = iam_policy_record_peek(txn, role_tenant(account), str_after_last(arn, '/'), arena, &policy);
     if (e == OK && !str_eq(arn, str_format(arena, "arn:aws:iam::%.*s:policy%.*s%.*s", PS(account), PS(policy.path),
                                            PS(policy.policy_name))))
         e = ERR_NOT_FOUND;

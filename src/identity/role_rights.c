@@ -55,16 +55,10 @@ static Err compile_policies(RoleRights *r, const StrList *documents) {
     return e;
 }
 
-static Str name_of(Str arn) {
-    size_t slash = arn.len;
-    while (slash > 0 && arn.ptr[slash - 1] != '/') slash--;
-    return str_from(arn, slash);
-}
-
 /* One that was deleted lets nobody do anything: what it forbade is not open now. */
 static bool was_deleted(Txn *txn, Str account, Str arn, Arena *scratch) {
     DeletedRoleRecord row;
-    return deleted_role_record_get(txn, role_tenant(account), name_of(arn), scratch, &row) == OK &&
+    return deleted_role_record_get(txn, role_tenant(account), str_after_last(arn, '/'), scratch, &row) == OK &&
            str_eq(row.arn, arn);
 }
 
@@ -86,7 +80,7 @@ Err role_rights_read(Txn *txn, Str account, Str arn, Str service, RoleRights **o
     RoleRights *r = mem_new(sizeof *r);
     r->refs = 1;
     r->arn = str_dup(&r->arena, arn);
-    r->name = name_of(r->arn);
+    r->name = str_after_last(r->arn, '/');
     r->account = str_dup(&r->arena, account);
     r->service = str_dup(&r->arena, service);
     Err e = read(txn, r, &scratch);

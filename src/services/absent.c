@@ -38,19 +38,13 @@ static const Family *family_of(Str topic) {
     return NULL;
 }
 
-static Str last_segment(Str topic) {
-    size_t at = topic.len;
-    while (at > 0 && topic.ptr[at - 1] != '/') at--;
-    return str_from(topic, at);
-}
-
 static Str without_last(Str topic) {
-    return str_sub(topic, 0, topic.len - last_segment(topic).len);
+    return str_sub(topic, 0, topic.len - str_after_last(topic, '/').len);
 }
 
 /* The last segment is the format, but for jobs: JSON alone. */
 static Str format_of(const Family *f, Str topic) {
-    return f->form == FORM_JOBS ? S("json") : last_segment(topic);
+    return f->form == FORM_JOBS ? S("json") : str_after_last(topic, '/');
 }
 
 bool absent_topic_takes(Str topic) {

@@ -48,12 +48,6 @@ static Err write_policy(Query *q, const char *name, const IamPolicyRecord *p) {
     return OK;
 }
 
-static Str name_of(Str arn) {
-    size_t slash = arn.len;
-    while (slash > 0 && arn.ptr[slash - 1] != '/') slash--;
-    return str_from(arn, slash);
-}
-
 static Err missing(Query *q, Str arn) {
     return query_fail(q, 404, "NoSuchEntity", "Policy %.*s was not found.", PS(str_sub(arn, 0, 200)));
 }
@@ -67,14 +61,14 @@ static Err find(Query *q, const char *action, IamPolicyRecord *out, Str *managed
     if (e != OK) return e;
     if (managed && (*managed = managed_policy_document(arn)).ptr) {
         size_t prefix = sizeof "arn:aws:iam::aws:policy" - 1;
-        Str name = name_of(arn);
+        Str name = str_after_last(arn, '/');
         *out = (IamPolicyRecord){ .policy_name = name,
                                   .policy_id = role_unique_id("ANPA", S("aws"), name, q->call->arena),
                                   .path = str_sub(arn, prefix, arn.len - name.len),
                                   .default_version = 1 };
         return OK;
     }
-    e = iam_policy_record_get(q->call->txn, iam_tenant(q), name_of(arn), q->call->arena, &p);
+    e = iam_policy_record_get(q->call->txn, iam_tenant(q), str_after_last(arn, '/'), q->call->arena, &p);
     if (e == ERR_NOT_FOUND || (e == OK && !str_eq(policy_arn(q, &p), arn))) return missing(q, arn);
     if (e == OK) *out = p;
     return e;
@@ -121,7 +115,7 @@ Err iam_create_policy(Query *q) {
 
 static void write_managed(Query *q, const char *element, Str arn) {
     size_t prefix = sizeof "arn:aws:iam::aws:policy" - 1;
-    Str name = name_of(arn);
+    Str name = str_after_last(arn, '/');
     query_open(q, element);
     query_element(q, "PolicyName", name);
     query_element(q, "PolicyId", role_unique_id("ANPA", S("aws"), name, q->call->arena));

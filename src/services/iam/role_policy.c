@@ -96,17 +96,11 @@ Err iam_delete_role_policy(Query *q) {
 
 /* ------------------------------------------------------------------------------------------------ attached */
 
-static Str name_of(Str arn) {
-    size_t slash = arn.len;
-    while (slash > 0 && arn.ptr[slash - 1] != '/') slash--;
-    return str_from(arn, slash);
-}
-
 static Err check_attachable(Query *q, Str arn) {
     Call *c = q->call;
     IamPolicyRecord p;
     if (managed_policy_document(arn).ptr) return OK;
-    Err e = iam_policy_record_get(c->txn, iam_tenant(q), name_of(arn), c->arena, &p);
+    Err e = iam_policy_record_get(c->txn, iam_tenant(q), str_after_last(arn, '/'), c->arena, &p);
     if (e != OK && e != ERR_NOT_FOUND) return e;
     bool same = e == OK && str_eq(arn, str_format(c->arena, "arn:aws:iam::%.*s:policy%.*s%.*s", PS(c->account),
                                                   PS(p.path), PS(p.policy_name)));
@@ -178,7 +172,7 @@ Err iam_list_attached_role_policies(Query *q) {
             break;
         }
         query_open(q, "member");
-        query_element(q, "PolicyName", name_of(at.policy_arn));
+        query_element(q, "PolicyName", str_after_last(at.policy_arn, '/'));
         query_element(q, "PolicyArn", at.policy_arn);
         query_close(q, "member");
         if (++n == page.most) last = record_scan_position(scan, c->arena);
