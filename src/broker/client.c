@@ -31,27 +31,18 @@ void client_put_writer(Client *c, const Writer *w) {
 
 enum { COPY_BYTES_MAX = 512 }; /* below it a copy is cheaper than a segment */
 
-void client_put_message(Client *c, Form *form, uint16_t packet_id, uint8_t bits, bool last) {
+void client_put_message(Client *c, const Form *form, uint16_t own_id, uint8_t bits) {
     frame_begin(c, form->len);
-    if (packet_id == 0 && !bits) {
+    if (!own_id && !bits) {
         conn_put_ref(c->conn, form->bytes, form->len);
         return;
     }
-    uint8_t *to = form->bytes;
-    size_t copied = packet_id ? form->id_at + 2 : 1;
-    if (last && !bits) {
-        conn_put_ref(c->conn, to, form->len);
-    } else {
-        if (form->len <= COPY_BYTES_MAX) copied = form->len;
-        to = conn_room(c->conn, copied);
-        memcpy(to, form->bytes, copied);
-        if (copied < form->len) conn_put_ref(c->conn, form->bytes + copied, form->len - copied);
-    }
-    if (bits) to[0] |= bits;
-    if (packet_id) {
-        to[form->id_at] = (uint8_t)(packet_id >> 8);
-        to[form->id_at + 1] = (uint8_t)packet_id;
-    }
+    size_t copied = form->len <= COPY_BYTES_MAX ? form->len : own_id ? form->id_at + 2 : 1;
+    uint8_t *to = conn_room(c->conn, copied);
+    memcpy(to, form->bytes, copied);
+    if (copied < form->len) conn_put_ref(c->conn, form->bytes + copied, form->len - copied);
+    to[0] |= bits;
+    if (own_id) mqtt_put_packet_id(to + form->id_at, own_id);
 }
 
 /* ------------------------------------------------------------------------------------------------ policy */

@@ -123,10 +123,9 @@ bool client_may(Client *c, const char *action, const char *resource_kind, Str re
 /* One packet, with a frame around it on a WebSocket. */
 void client_put(Client *c, const uint8_t *bytes, size_t len);
 void client_put_writer(Client *c, const Writer *w);
-/* A message with this packet id (0: QoS 0). bits: MESSAGE_RETAIN, MESSAGE_DUP. `last`: the form's bytes may be changed
- * in place. */
+/* A message. own_id: another packet id than the form has; 0: as it is. bits: MESSAGE_RETAIN, MESSAGE_DUP. */
 enum { MESSAGE_RETAIN = 1, MESSAGE_DUP = 8 }; /* of the fixed header */
-void client_put_message(Client *c, Form *form, uint16_t packet_id, uint8_t bits, bool last);
+void client_put_message(Client *c, const Form *form, uint16_t own_id, uint8_t bits);
 
 /* The verbs. Each returns false when the connection is closing. */
 bool client_connect(Client *c, Str body);

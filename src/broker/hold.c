@@ -72,7 +72,7 @@ void session_caught_up(Shard *shard, Session *s) {
                       .has_expiry = n->has_expiry,
                       .expires_ms = n->expires_ms,
                       .wait = n->wait };
-        if (session_may_receive(s, m.topic)) session_deliver(shard, s, &m, n->sub_qos, n->retain, true);
+        if (session_may_receive(s, m.topic)) session_deliver(shard, s, &m, n->sub_qos, n->retain);
         ack_release(n->wait);
         free(n);
     }

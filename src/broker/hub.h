@@ -53,6 +53,7 @@ struct Shard {
     Client *clients; /* all of this shard */
     DelayedWill *wills;
     Departure *departures; /* sessions that left for another shard a moment ago */
+    uint16_t packet_id;    /* of the last QoS 1 message that got one: message_packet_id */
     size_t ghosts_n;       /* sessions of which only the client id is remembered */
     uint64_t pages_asked;  /* of stored messages; tells a page from one asked for before */
     /* counted without atomics, added to the hub's once a turn */

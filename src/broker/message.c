@@ -51,11 +51,22 @@ static Str props_now(const Message *m, const Clock *clock, Arena *scratch) {
     return mqtt_props_forward(scratch, m->props, left > 0 ? (uint32_t)left : 0);
 }
 
+uint16_t message_packet_id(Message *m, Shard *shard) {
+    if (m->packet_id) return m->packet_id;
+    m->packet_id = shard->packet_id = mqtt_packet_id_after(shard->packet_id);
+    for (int v = 0; v < 2; v++) { /* as it came, with its publisher's */
+        Form *f = &m->forms[v][1];
+        if (f->bytes) mqtt_put_packet_id(f->bytes + f->id_at, m->packet_id);
+    }
+    return m->packet_id;
+}
+
 Form *message_form(Message *m, Shard *shard, MqttVersion version, uint8_t qos) {
     Form *f = &m->forms[version == MQTT_5][qos];
     if (f->bytes) return f;
     Arena scratch = { 0 };
-    MqttPublish p = { .topic = m->topic, .payload = m->payload, .qos = qos, .packet_id = qos };
+    MqttPublish p = { .topic = m->topic, .payload = m->payload, .qos = qos };
+    if (qos) p.packet_id = message_packet_id(m, shard);
     if (version == MQTT_5) p.props = props_now(m, shard->broker->o.clock, &scratch);
     size_t head = mqtt_publish_head_bytes(version, &p), have;
     f->len = head + m->payload.len;

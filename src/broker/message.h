@@ -21,7 +21,7 @@ typedef struct AckWait {
 #define ACK_SLOT_NONE UINT64_MAX
 
 typedef struct {
-    uint8_t *bytes; /* NULL: not made yet */
+    uint8_t *bytes; /* NULL: not made yet; with QoS 1 the message's packet id is in them */
     size_t len, id_at;
 } Form;
 
@@ -34,6 +34,7 @@ typedef struct Message {
     bool has_expiry;
     int64_t expires_ms; /* on the clock */
     const Session *from;
+    uint16_t packet_id;      /* in each session of the shard that has no reason for another; 0: not given yet */
     Form forms[2][2];        /* by version (3.1.1, 5) and QoS */
     struct StoredBody *body; /* in this turn's store batch, shared by all its receivers; NULL so far */
     AckWait *wait;           /* NULL so far */
@@ -46,5 +47,7 @@ typedef struct Message {
 AckWait *message_hold(Message *m);
 void ack_release(AckWait *wait);
 
-/* The whole PUBLISH in this version and QoS, encoded once; the packet id is still to be put in. */
+/* Given when it is first asked for. */
+uint16_t message_packet_id(Message *m, Shard *shard);
+/* The whole PUBLISH in this version and QoS, encoded once. */
 Form *message_form(Message *m, Shard *shard, MqttVersion version, uint8_t qos);

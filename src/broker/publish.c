@@ -212,7 +212,7 @@ static void deliver_group(Shard *shard, Message *m, RouteGroup *g) {
     }
     if (!kept) return;
     if (kept->session)
-        session_deliver(shard, kept->session, m, kept->qos, false, false);
+        session_deliver(shard, kept->session, m, kept->qos, false);
     else
         relay_member(shard, kept->shard, m, kept->client_id, kept->qos);
 }
@@ -242,7 +242,7 @@ void publish_local(Shard *shard, Message *m, Route *r) {
         RouteSub *to = &r->subs[i];
         warm(r, i);
         if (!to->allowed || (to->no_local && to->session == m->from)) continue;
-        session_deliver(shard, to->session, m, to->qos, m->retain && to->retain_as_published, i + 1 == r->subs_n);
+        session_deliver(shard, to->session, m, to->qos, m->retain && to->retain_as_published);
     }
     shard->delivering--;
     r->delivering--;

@@ -159,9 +159,9 @@ static void deliver_member(Shard *shard, Message *m, const RelayItem *item) {
     else if (owner != shard->index)
         relay_member(shard, owner, m, item->client_id, item->member_qos);
     else if (s && item->older && session_may_receive(s, m->topic))
-        session_deliver_older(shard, s, m, item->member_qos, false, true);
+        session_deliver_older(shard, s, m, item->member_qos, false);
     else if (s && session_may_receive(s, m->topic))
-        session_deliver(shard, s, m, item->member_qos, false, true);
+        session_deliver(shard, s, m, item->member_qos, false);
 }
 
 static void deliver_topic(Shard *shard, Message *m, const RelayItem *item) {

@@ -87,7 +87,7 @@ static void read_done(StoreOp *op, Shard *shard, Err e) {
                       .qos = (uint8_t)row->qos,
                       .has_expiry = row->expires_ms != 0,
                       .expires_ms = row->expires_ms };
-        session_deliver(shard, c->session, &m, r->qos, true, false);
+        session_deliver(shard, c->session, &m, r->qos, true);
     }
     client_paid(c);
     client_release(c);

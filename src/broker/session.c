@@ -39,8 +39,38 @@ static void count(_Atomic uint64_t *n) {
 /* ------------------------------------------------------------------------------------------------ the window */
 
 static bool window_full(const Session *s) {
-    uint16_t next = s->last_packet_id == UINT16_MAX ? 1 : (uint16_t)(s->last_packet_id + 1);
-    return s->inflight_n >= s->window || (s->inflight_n && s->inflight->packet_id == next);
+    return s->inflight_n >= s->window;
+}
+
+/* Steps up from one packet id to another, 0 to 65,534: behind 65,535 comes 1. */
+static uint32_t ids_up(uint16_t from, uint16_t to) {
+    return to >= from ? (uint32_t)(to - from) : (uint32_t)(to + UINT16_MAX - from);
+}
+
+/* The first from here on that is not under way: of one more than are, one is free. */
+static uint16_t free_id(const Session *s, uint16_t id) {
+    enum { BITS = 64 };
+    uint64_t taken[UINT16_MAX / BITS + 1];
+    uint32_t n = s->inflight_n, steps = 0;
+    memset(taken, 0, (n / BITS + 1) * sizeof *taken);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t at = ids_up(id, s->inflight[i].packet_id);
+        if (at <= n) taken[at / BITS] |= UINT64_C(1) << at % BITS;
+    }
+    while (taken[steps / BITS] >> steps % BITS & 1) steps++;
+    return (uint16_t)((id - 1 + steps) % UINT16_MAX + 1);
+}
+
+/* A message offers the same id to all sessions of its shard, so that they are sent the very same bytes. Ids under way
+ * go up from the oldest to the newest, so one look says that it is free; only a session whose oldest has waited for a
+ * whole round, or that came from another shard, has to go through them. */
+static uint16_t window_id(Session *s, uint16_t offered) {
+    if (!s->inflight_n) s->ids_mixed = false;
+    if (!s->inflight_n || (!s->ids_mixed && ids_up(s->last_packet_id, offered) - 1 <
+                                                ids_up(s->last_packet_id, s->inflight->packet_id) - 1))
+        return offered;
+    s->ids_mixed = true;
+    return free_id(s, offered);
 }
 
 /* Acknowledgements take from the front as a rule, so the window slides through its room and is moved back to the
@@ -60,9 +90,9 @@ static void window_room(Session *s) {
     s->inflight = s->inflight_room;
 }
 
-static Inflight *window_take(Session *s) {
+static Inflight *window_take(Shard *shard, Session *s, Message *m) {
     window_room(s);
-    s->last_packet_id = s->last_packet_id == UINT16_MAX ? 1 : (uint16_t)(s->last_packet_id + 1);
+    s->last_packet_id = window_id(s, message_packet_id(m, shard));
     Inflight *f = &s->inflight[s->inflight_n++];
     *f = (Inflight){ .packet_id = s->last_packet_id };
     return f;
@@ -137,7 +167,7 @@ static bool output_full(Shard *shard, const Session *s) {
     return true;
 }
 
-static void transmit(Shard *shard, Session *s, Message *m, uint8_t qos, uint16_t id, uint8_t bits, bool last) {
+static void transmit(Shard *shard, Session *s, Message *m, uint8_t qos, uint16_t id, uint8_t bits) {
     Client *c = s->client;
     Form *f = message_form(m, shard, c->version, qos);
     if (c->packet_bytes_max && f->len > c->packet_bytes_max) { /* [MQTT-3.1.2-25]: as if it had been delivered */
@@ -146,7 +176,7 @@ static void transmit(Shard *shard, Session *s, Message *m, uint8_t qos, uint16_t
     }
     if (client_logs(c, SERVICE_EVENT_PUBLISH_OUT, LOG_INFO)) /* before: putting may end the connection */
         client_tell(c, &(LogEntry){ .event = SERVICE_EVENT_PUBLISH_OUT, .success = true, .topic = m->topic });
-    client_put_message(c, f, id, bits, last);
+    client_put_message(c, f, id == m->packet_id ? 0 : id, bits);
     shard->delivered++;
 }
 
@@ -170,7 +200,7 @@ static void tell_queued(const Broker *b, const Session *s, const Message *m) {
                                   .more_n = 1 });
 }
 
-static void deliver_qos1(Shard *shard, Session *s, Message *m, bool retain, bool last) {
+static void deliver_qos1(Shard *shard, Session *s, Message *m, bool retain) {
     Inflight entry = { 0 };
     bool kept = atomic_load_explicit(&s->kept, memory_order_relaxed);
     if (!s->client && !kept) return;
@@ -190,23 +220,23 @@ static void deliver_qos1(Shard *shard, Session *s, Message *m, bool retain, bool
         }
         return;
     }
-    Inflight *f = window_take(s);
+    Inflight *f = window_take(shard, s, m);
     f->seq = entry.seq;
     f->op = entry.op;
     if (kept) s->sent_seq = entry.seq;
-    transmit(shard, s, m, 1, f->packet_id, retain ? MESSAGE_RETAIN : 0, last);
+    transmit(shard, s, m, 1, f->packet_id, retain ? MESSAGE_RETAIN : 0);
 }
 
-void session_deliver(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain, bool last) {
+void session_deliver(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain) {
     if (s->hold)
         session_hold(shard, s, m, qos, retain);
     else
-        session_deliver_older(shard, s, m, qos, retain, last);
+        session_deliver_older(shard, s, m, qos, retain);
 }
 
-void session_deliver_older(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain, bool last) {
+void session_deliver_older(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain) {
     if (qos && m->qos) {
-        deliver_qos1(shard, s, m, retain, last);
+        deliver_qos1(shard, s, m, retain);
         return;
     }
     if (!receiver(s)) return;
@@ -214,18 +244,18 @@ void session_deliver_older(Shard *shard, Session *s, Message *m, uint8_t qos, bo
         count(&shard->broker->counters.dropped_slow);
         return;
     }
-    transmit(shard, s, m, 0, 0, retain ? MESSAGE_RETAIN : 0, last);
+    transmit(shard, s, m, 0, 0, retain ? MESSAGE_RETAIN : 0);
 }
 
 bool session_send_direct(Shard *shard, Session *s, Message *m, Confirm *confirm) {
     if (!m->qos) {
-        transmit(shard, s, m, 0, 0, 0, true);
+        transmit(shard, s, m, 0, 0, 0);
         return true;
     }
     if (window_full(s)) return false;
-    Inflight *f = window_take(s);
+    Inflight *f = window_take(shard, s, m);
     f->confirm = confirm;
-    transmit(shard, s, m, 1, f->packet_id, 0, true);
+    transmit(shard, s, m, 1, f->packet_id, 0);
     return true;
 }
 
@@ -257,11 +287,11 @@ static void send_item(Shard *shard, Session *s, const StoredItem *item) {
         if (item->seq) store_message_acked(shard, s, item->seq, NULL);
         return;
     }
-    Inflight *f = window_take(s);
+    Inflight *f = window_take(shard, s, &m);
     f->seq = item->seq;
     bool again = item->seq && item->seq <= s->tried_seq; /* [MQTT-3.3.1-1] */
     uint8_t bits = (item->retain ? MESSAGE_RETAIN : 0) | (again ? MESSAGE_DUP : 0);
-    transmit(shard, s, &m, 1, f->packet_id, bits, true);
+    transmit(shard, s, &m, 1, f->packet_id, bits);
 }
 
 static void page_read(Shard *shard, Session *s, const StoredPage *page, Err e) {

@@ -45,6 +45,7 @@ struct Session {
     Inflight *inflight, *inflight_room; /* oldest first, in its room */
     uint32_t inflight_n, inflight_cap;
     uint16_t window, last_packet_id;
+    bool ids_mixed;       /* those under way do not go up in one round: window_id */
     bool ghost;           /* nothing but its version number; counted in its shard */
     WaitingList *waiting; /* NULL: none */
     Hold *hold;           /* it has just moved here: new messages wait for older ones; NULL: not */
@@ -107,9 +108,9 @@ void session_hold_drop(Session *s);
 void session_caught_up(Shard *shard, Session *s);
 
 /* Hands a message to a session of this shard. */
-void session_deliver(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain, bool last);
+void session_deliver(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain);
 /* … one that is older than what waits in its hold. */
-void session_deliver_older(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain, bool last);
+void session_deliver_older(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain);
 /* The subscriber acknowledged. false: no such packet id is under way. */
 bool session_acked(Shard *shard, Session *s, uint16_t packet_id);
 /* A message for this session alone, outside of its subscriptions and queue. false: its window is full. */

@@ -165,6 +165,57 @@ static void no_more_is_under_way_than_the_receive_maximum(void **state) {
     bed_free(b);
 }
 
+static void set_packet_id(Reactor *r, void *arg) {
+    shard_of(r)->packet_id = *(const uint16_t *)arg;
+}
+
+static void receivers_of_a_message_get_the_same_bytes(void **state) {
+    (void)state;
+    Bed *b = bed_new(1, 1, NULL);
+    Peer *p = peer_in(b, 0, MQTT_3_1_1, "publisher", true);
+    Peer *s[2] = { connect_window(b, 0, "s", true, 10), connect_window(b, 0, "t", false, 10) };
+    for (int i = 0; i < 2; i++) peer_subscribe(s[i], "t", 1);
+    for (int n = 0; n < 5; n++) {
+        publish_numbers(p, "t", n, n + 1);
+        uint16_t id = peer_message(s[0]).packet_id;
+        assert_int_equal(peer_message(s[1]).packet_id, id);
+        peer_ack(s[n % 2], id); /* the other's are still under way */
+    }
+    for (int i = 0; i < 2; i++) peer_free(s[i]);
+    peer_free(p);
+    bed_free(b);
+}
+
+/* However many messages others got meanwhile, and whichever shard it comes from. */
+static void packet_ids_under_way_differ_and_the_window_can_be_filled(void **state) {
+    (void)state;
+    enum { WINDOW = 5, ROUNDS = 3000 };
+    Bed *b = bed_new(1, 1, NULL);
+    Rng rng = { 7 };
+    Peer *p = peer_in(b, 0, MQTT_3_1_1, "publisher", true), *s = connect_window(b, 0, "s", true, WINDOW);
+    uint16_t under_way[WINDOW];
+    size_t n = 0;
+    peer_subscribe(s, "t", 1);
+    for (int round = 0; round < ROUNDS; round++) {
+        uint16_t near = n ? under_way[rng_u64(&rng) % n] : 1;
+        uint16_t offered = (uint16_t)(near + rng_u64(&rng) % 17 - 8), any = (uint16_t)rng_u64(&rng);
+        on_reactor(b->reactors[0], set_packet_id, round % 3 ? &offered : &any);
+        publish_numbers(p, "t", round, round + 1);
+        uint16_t id = peer_message(s).packet_id;
+        assert_int_not_equal(id, 0);
+        for (size_t i = 0; i < n; i++) assert_int_not_equal(id, under_way[i]);
+        under_way[n++] = id;
+        if (n < WINDOW && round % 7) continue;
+        size_t gone = round % 5 ? rng_u64(&rng) % n : n - 1; /* mostly not the oldest */
+        peer_ack(s, under_way[gone]);
+        peer_sync(s);
+        memmove(under_way + gone, under_way + gone + 1, (--n - gone) * sizeof *under_way);
+    }
+    peer_free(s);
+    peer_free(p);
+    bed_free(b);
+}
+
 /* Pages are asked for while the connection changes: what the old one asked for is not the new one's. */
 static void messages_survive_that_its_connection_is_taken_over_again_and_again(void **state) {
     (void)state;
@@ -451,6 +502,8 @@ int main(void) {
         cmocka_unit_test(what_came_while_it_was_away_is_there_in_order),
         cmocka_unit_test(what_it_did_not_acknowledge_comes_again),
         cmocka_unit_test(what_waits_keeps_its_retain_flag),
+        cmocka_unit_test(receivers_of_a_message_get_the_same_bytes),
+        cmocka_unit_test(packet_ids_under_way_differ_and_the_window_can_be_filled),
         cmocka_unit_test(no_more_is_under_way_than_the_receive_maximum),
         cmocka_unit_test(messages_survive_that_its_connection_is_taken_over_again_and_again),
         cmocka_unit_test(a_second_connection_ends_the_first),

@@ -33,6 +33,7 @@ struct Gateway {
     HttpDate dates[GATEWAY_REACTORS_MAX];
     Rates *rates; /* NULL: none apply */
     int reserve_fd;
+    _Atomic bool shut;
     int64_t no_files_logged_ms;
     GatewayCounters counters;
 };

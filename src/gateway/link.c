@@ -314,5 +314,6 @@ void gateway_principal_changed(Gateway *g, Str account, Str principal_id, const 
 }
 
 void gateway_shut(Gateway *g) {
+    atomic_store(&g->shut, true); /* before: what comes to a reactor behind that sees it */
     post_close(g, STR_NONE, STR_NONE);
 }

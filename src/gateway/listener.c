@@ -28,18 +28,71 @@ static void first_byte_late(Timer *t, Reactor *r) {
     conn_close(c, CLOSE_BY_SERVER);
 }
 
-static void welcome(Listener *in, int fd) {
-    Gateway *g = in->gateway;
-    int one = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    SSL *ssl = in->kind == LISTEN_TLS ? tls_accept(g->o.tls) : NULL;
-    Conn *c = conn_new(g->reactors[0], fd, ssl, &FRONT_HANDLER, NULL);
-    Link *l = link_new(g, c, in->kind == LISTEN_PLAIN);
+static void welcome(Gateway *g, Reactor *r, int fd, ListenKind kind) {
+    SSL *ssl = kind == LISTEN_TLS ? tls_accept(g->o.tls) : NULL;
+    Conn *c = conn_new(r, fd, ssl, &FRONT_HANDLER, NULL);
+    Link *l = link_new(g, c, kind == LISTEN_PLAIN);
     c->owner = l;
     if (l->plain) l->principal = directory_plain(g->o.env->directory);
     c->timer.fire = first_byte_late;
-    timer_arm(c->reactor, &c->timer, reactor_now_ms(c->reactor) + g->o.first_byte_wait_s * 1000);
+    timer_arm(r, &c->timer, reactor_now_ms(r) + g->o.first_byte_wait_s * 1000);
     atomic_fetch_add_explicit(&g->counters.accepted, 1, memory_order_relaxed);
+}
+
+/* In thousandths of a processor: what one handshake that is under way counts, and from when on a reactor is spared. */
+enum { HANDSHAKE_PERMILLE = 30, SPARED_PERMILLE = 850 };
+
+static uint32_t load_of(const Reactor *r) {
+    return atomic_load_explicit(&r->busy_permille, memory_order_relaxed) +
+           HANDSHAKE_PERMILLE * atomic_load_explicit(&r->handshakes, memory_order_relaxed);
+}
+
+/* All are the first reactor's, as what is together costs least; a fleet that comes at once is for all processors. */
+static Reactor *reactor_for(const Gateway *g, ListenKind kind) {
+    Reactor *best = g->reactors[0];
+    uint32_t least = load_of(best);
+    if (kind != LISTEN_TLS || least < SPARED_PERMILLE) return best;
+    for (size_t i = 1; i < g->reactors_n; i++) {
+        uint32_t load = load_of(g->reactors[i]);
+        if (load >= least) continue;
+        least = load;
+        best = g->reactors[i];
+    }
+    return best;
+}
+
+typedef struct {
+    Task task;
+    Gateway *gateway;
+    int fd;
+} Arrival;
+
+static void arrive(Task *task, Reactor *r) {
+    Arrival *a = (Arrival *)task;
+    atomic_fetch_sub_explicit(&r->handshakes, 1, memory_order_relaxed);
+    if (atomic_load(&a->gateway->shut))
+        close(a->fd);
+    else
+        welcome(a->gateway, r, a->fd, LISTEN_TLS);
+    free(a);
+}
+
+static void hand_over(Gateway *g, int fd, Reactor *to) {
+    Arrival *a = mem_new(sizeof *a);
+    *a = (Arrival){ .task.run = arrive, .gateway = g, .fd = fd };
+    atomic_fetch_add_explicit(&to->handshakes, 1, memory_order_relaxed); /* the next one is to know */
+    reactor_post(to, &a->task);
+}
+
+static void accepted(const Listener *in, int fd) {
+    Gateway *g = in->gateway;
+    Reactor *r = reactor_for(g, in->kind);
+    int one = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (r == g->reactors[0])
+        welcome(g, r, fd, in->kind);
+    else
+        hand_over(g, fd, r);
 }
 
 /* Not for connections: what the store may open, but at most a quarter of all. */
@@ -79,7 +132,7 @@ static void on_accept(Watch *w, Reactor *r, unsigned events) {
             close(fd);
             count_refused(in->gateway);
         } else if (fd >= 0) {
-            welcome(in, fd);
+            accepted(in, fd);
         } else if (errno == EMFILE || errno == ENFILE) {
             no_files(in);
             return;

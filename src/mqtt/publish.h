@@ -26,8 +26,16 @@ NODISCARD Err mqtt_parse_publish(MqttVersion version, uint8_t flags, Str body, M
 size_t mqtt_publish_head_bytes(MqttVersion version, const MqttPublish *p);
 uint8_t *mqtt_write_publish_head(uint8_t *at, MqttVersion version, const MqttPublish *p); /* returns the end */
 
-/* Where in a written packet its packet id stands (two bytes, big endian), to patch it for another receiver. */
+/* Where in a written packet its packet id stands (two bytes, big endian), to put in another for another receiver. */
 size_t mqtt_publish_id_at(MqttVersion version, const MqttPublish *p);
+static inline void mqtt_put_packet_id(uint8_t *at, uint16_t id) {
+    at[0] = (uint8_t)(id >> 8);
+    at[1] = (uint8_t)id;
+}
+/* Ids go round: behind 65,535 comes 1. */
+static inline uint16_t mqtt_packet_id_after(uint16_t id) {
+    return id == UINT16_MAX ? 1 : (uint16_t)(id + 1);
+}
 
 /* Head and payload. */
 void mqtt_write_publish(Writer *w, MqttVersion version, const MqttPublish *p);

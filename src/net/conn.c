@@ -52,6 +52,10 @@ static void read_plain(Conn *c) {
     }
 }
 
+static void handshake_over(Conn *c) {
+    atomic_fetch_sub_explicit(&c->reactor->handshakes, 1, memory_order_relaxed);
+}
+
 static void read_tls(Conn *c) {
     Reactor *r = c->reactor;
     if (!r->tls.in_buffer) r->tls.in_buffer = mem_grow(NULL, TURN_BLOCK_BYTES);
@@ -70,6 +74,7 @@ static void read_tls(Conn *c) {
             conn_close(c, CLOSE_LOST);
             return;
         }
+        handshake_over(c);
         c->handshaking = false;
         if (c->handler->secured) c->handler->secured(c);
     }
@@ -156,6 +161,7 @@ Conn *conn_new(Reactor *r, int fd, SSL *ssl, const ConnHandler *handler, void *o
     if (getpeername(fd, (struct sockaddr *)&c->peer, &n)) c->peer.sin6_family = AF_UNSPEC;
     c->local_port = ntohs(conn_local(c).sin6_port); /* at the same place in both families */
     if (ssl) tls_attach(c);
+    if (ssl) atomic_fetch_add_explicit(&r->handshakes, 1, memory_order_relaxed);
     attach(c, r);
     watch(c);
     return c;
@@ -175,6 +181,7 @@ void conn_release(Conn *c) {
 
 void conn_close(Conn *c, CloseReason why) {
     if (c->closed) return;
+    if (c->handshaking) handshake_over(c);
     c->closed = true;
     c->why = why;
     timer_disarm(&c->timer);

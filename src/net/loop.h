@@ -80,7 +80,7 @@ struct Reactor {
     _Atomic uint32_t ran_permille;  /* … does not */
     int schedstat_fd;               /* of its thread; -1: not opened yet, or not there */
     uint64_t ran_ns_before, waited_ns_before;
-    _Atomic uint32_t conns;
+    _Atomic uint32_t conns, handshakes; /* TLS handshakes: under way, or on their way here */
 };
 
 Reactor *reactor_new(int index, const Clock *clock);

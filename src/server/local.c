@@ -52,6 +52,28 @@ size_t server_figures(Env *env, AdminFigure *out, size_t out_max) {
     return n;
 }
 
+typedef struct {
+    const char *name;
+    size_t at; /* an _Atomic uint32_t of the Reactor */
+} ReactorFigure;
+
+static const ReactorFigure REACTOR_FIGURES[] = {
+    { "reactor_connections", offsetof(Reactor, conns) },
+    { "reactor_handshakes", offsetof(Reactor, handshakes) },
+    { "reactor_busy_permille", offsetof(Reactor, busy_permille) },
+};
+
+static void write_reactors(const Server *s, Writer *w) {
+    for (size_t f = 0; f < sizeof REACTOR_FIGURES / sizeof *REACTOR_FIGURES; f++) {
+        const ReactorFigure *of = &REACTOR_FIGURES[f];
+        writer_format(w, "# TYPE starling_%s gauge\n", of->name);
+        for (size_t i = 0; i < s->reactors_n; i++) {
+            const _Atomic uint32_t *value = (const void *)((const char *)s->reactors[i] + of->at);
+            writer_format(w, "starling_%s{reactor=\"%zu\"} %u\n", of->name, i, atomic_load(value));
+        }
+    }
+}
+
 /* Source: Prometheus' text exposition format 0.0.4 */
 static void metrics(void *ctx, const ApiRequest *rq, Arena *arena, ApiResponse *rs) {
     enum { FIGURES_MAX = 64 };
@@ -64,6 +86,7 @@ static void metrics(void *ctx, const ApiRequest *rq, Arena *arena, ApiResponse *
         const char *name = figures[i].name, *type = str_ends(str_c(name), S("_total")) ? "counter" : "gauge";
         writer_format(&w, "# TYPE starling_%s %s\nstarling_%s %lld\n", name, type, name, (long long)figures[i].value);
     }
+    write_reactors(s, &w);
     rules_write_metrics(s, &w);
     answer(rs, 200, "text/plain; version=0.0.4", writer_str(&w));
 }
