@@ -5,7 +5,9 @@
    ./dev bench NAME...         only these rows (a prefix is enough); prints their tables
    ./dev bench --rounds N --seconds S
 
-A round runs each load on each system in turn, each time on a freshly started process; the tables state medians."""
+A round runs each load on each system in turn, each time on a freshly started process; the tables state medians. What is
+stated as a ratio is the median of the rounds' ratios: its two sides ran one after the other, as a machine that other
+machines share is faster or slower from one minute to the next."""
 import argparse
 import datetime
 import json
@@ -66,6 +68,7 @@ class Run:
     def __init__(self, options, folder):
         self.options, self.folder = options, folder
         self.results, self.versions, self.systems = {}, {}, {}
+        self.pairs = {}  # row and target to what both measured, of each round
         self.api = ApiLoad(folder, options.seconds)
 
     def key(self, row, system):
@@ -88,7 +91,7 @@ class Run:
         seen = set()
         for _, rows, kinds in tables:
             for row in rows:
-                for kind in kinds:
+                for kind in sorted(kinds, key=lambda k: (k.name != FLOOR, not k.name.startswith(STARLING))):
                     system = self.system(kind)
                     key = self.key(row, system)
                     if key in seen or system.cannot(row):
@@ -100,17 +103,61 @@ class Run:
                     seen.add(key)
                     progress(f"round {turn + 1} of {self.options.rounds}: {row.name} on {system.name}")
                     self.results.setdefault(key, []).append(self.measure(system, row))
+                if row.name not in self.options.without:
+                    self.pair(turn, row, kinds)
+
+    def pair(self, turn, row, kinds):
+        """This round's two sides of each target that is a ratio. Another row's load runs once more, beside this one's."""
+        own = next(k for k in kinds if k.name.startswith(STARLING))
+        for target in row.targets:
+            other, kind = other_side(row, target, kinds)
+            if not kind:
+                continue
+            if other is row:
+                last = self.results.get(self.key(row, self.system(kind)), [])
+                theirs = last[turn] if turn < len(last) else {}
+            else:
+                progress(f"round {turn + 1} of {self.options.rounds}: {other.name} beside {row.name}")
+                theirs = self.measure(self.system(kind), other)
+            ours = self.results.get(self.key(row, self.system(own)), [{}])[-1]
+            sides = value_of(row, ours), value_of(other, theirs)
+            if None not in sides:
+                self.pairs.setdefault((row, target), []).append(sides)
+
+    def ratio(self, row, target):
+        pairs = self.pairs.get((row, target))
+        return statistics.median(ours / theirs for ours, theirs in pairs) if pairs else None
+
+    def figures(self, row, name):
+        return [value_of(row, run) for run in self.results.get((row.load, row.tls, row.setup, name), [])]
 
     def figure(self, row, name):
-        runs = self.results.get((row.load, row.tls, row.setup, name), [])
-        values = []
-        for run in runs:
-            value = run
-            for part in row.figure.split("."):
-                value = value.get(part) if isinstance(value, dict) else None
-            if value is not None and "failed" not in run:
-                values.append(value)
+        values = [v for v in self.figures(row, name) if v is not None]
         return statistics.median(values) if values else None
+
+    def to_floor(self, row, name):
+        both = [(a, b) for a, b in zip(self.figures(row, name), self.figures(row, FLOOR)) if a is not None and b]
+        return statistics.median(a / b for a, b in both) if both else None
+
+
+def value_of(row, run):
+    value = run
+    for part in row.figure.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return None if "failed" in run else value
+
+
+def row_named(name):
+    return next(r for _, rows, _ in TABLES for r in rows if r.name == name)
+
+
+def other_side(row, target, kinds):
+    """The row and the kind of system that a target is a ratio to; the kind is None where that is not measured each round."""
+    if target.row:
+        return row_named(target.row), Starling
+    if target.of == FLOOR + " of `connect`":
+        return row_named("connect"), next(k for k in kinds if k.name == FLOOR)
+    return row, next((k for k in kinds if k.name == target.of), None)
 
 
 def floors(folder):
@@ -128,25 +175,24 @@ def met(run, bare, row, target, ours):
     """True, False, or None where there is nothing to compare with."""
     if ours is None:
         return None
-    other = 1.0
-    if target.row:
-        other = named(run, target.row)
-    elif target.of == FLOOR + " of `connect`":
-        other = run.figure(next(r for r in all_rows.CONNECTIONS if r.name == "connect"), FLOOR)
+    ratio, other = run.ratio(row, target), 1.0
+    if ratio is not None:
+        ours = ratio
     elif target.of == "ministack over HTTP":
-        other = run.figure(next(r for r in all_rows.API if r.name == "shadow-update-rate"), "ministack")
+        other = run.figure(row_named("shadow-update-rate"), "ministack")
     elif target.of == FLOOR and row.work == "shadow":
         other = bare.get("store")
-    elif target.of:
-        other = run.figure(row, target.of)
+    elif target.of or target.row:
+        return None
     if other is None:
         return None
     return ours >= target.factor * other if target.least else ours <= target.factor * other
 
 
-def named(run, name):
-    row = next(r for _, rows, _ in TABLES for r in rows if r.name == name)
-    return run.figure(row, STARLING)
+def stated(run, row, target):
+    """The ratio, where the column of the floor's does not say it."""
+    ratio = run.ratio(row, target)
+    return "" if ratio is None or target.of == FLOOR else f" (× {ratio:.2f})"
 
 
 def cell(run, row, system):
@@ -165,10 +211,11 @@ def one_table(run, bare, title, rows, kinds):
     for row in rows:
         own = next(s for s in systems if s.name.startswith(STARLING))
         ours = run.figure(row, own.name)
-        floor = run.figure(row, FLOOR)
-        ratio = f"× {ours / floor:.2f}" if ours is not None and floor else "–"
+        floor = run.to_floor(row, own.name)
+        ratio = f"× {floor:.2f}" if floor else "–"
         verdicts = {None: "?", True: "met", False: "**missed**"}
-        goals = "; ".join(f"{t.text()}: {verdicts[met(run, bare, row, t, ours)]}" for t in row.targets) or "–"
+        goals = "; ".join(f"{t.text()}{stated(run, row, t)}: {verdicts[met(run, bare, row, t, ours)]}"
+                          for t in row.targets) or "–"
         lines.append([f"`{row.name}`: {row.title}", row.unit + (" (more is better)" if row.more_is_better else ""),
                       *(cell(run, row, s) for s in systems), ratio, goals])
     return [f"### {title}", "", *table(["", "unit", *(s.name for s in systems), "to the floor", "target"], lines), ""]

@@ -44,7 +44,7 @@ struct Session {
     bool moving;                        /* between two shards */
     Inflight *inflight, *inflight_room; /* oldest first, in its room */
     uint32_t inflight_n, inflight_cap;
-    uint16_t window, last_packet_id;
+    uint16_t window, last_packet_id, keepalive_s;
     bool ids_mixed;       /* those under way do not go up in one round: window_id */
     bool ghost;           /* nothing but its version number; counted in its shard */
     WaitingList *waiting; /* NULL: none */
@@ -66,7 +66,6 @@ struct Session {
     Timer expiry;
     int64_t connected_ms, disconnected_ms;
     const char *disconnect_reason;
-    uint16_t keepalive_s;
     Str principal_id; /* of the last connection, while away; owned */
     uint8_t id_bytes[];
 };

@@ -30,6 +30,10 @@ static void first_byte_late(Timer *t, Reactor *r) {
 
 static void welcome(Gateway *g, Reactor *r, int fd, ListenKind kind) {
     SSL *ssl = kind == LISTEN_TLS ? tls_accept(g->o.tls) : NULL;
+    if (kind == LISTEN_TLS && !ssl) { /* no memory */
+        close(fd);
+        return;
+    }
     Conn *c = conn_new(r, fd, ssl, &FRONT_HANDLER, NULL);
     Link *l = link_new(g, c, kind == LISTEN_PLAIN);
     c->owner = l;
