@@ -14,12 +14,12 @@
 typedef enum { CLIENT_NEW, CLIENT_CONNECTING, CLIENT_LIVE, CLIENT_GONE } ClientState;
 
 /* A topic that was published to lately: valid, routed, decided. A client has TOPIC_WAYS of them, and more in sets of as
- * many when it goes through more topics than that. */
+ * many when it goes through more topics than that: powers of 4. */
 enum { TOPIC_WAYS = 4, TOPIC_SLOTS_MAX = 256 };
 typedef struct {
     uint8_t *topic;
-    uint32_t len, cap;
-    uint32_t epoch;
+    uint16_t len, cap;
+    uint32_t hash, epoch;
     bool allowed;
     Route *route;
 } TopicSlot;

@@ -118,9 +118,9 @@ static bool refuse(Client *c, const MqttPublish *p, LeaveReason why, uint8_t rea
 
 /* ------------------------------------------------------------------------------------------------ topics */
 
-/* Where this topic may be: the first of TOPIC_WAYS. */
-static TopicSlot *slot_set(const Client *c, Str topic) {
-    return &c->topics[c->topics_n > TOPIC_WAYS ? str_hash(topic) % (c->topics_n / TOPIC_WAYS) * TOPIC_WAYS : 0];
+/* Where a topic of this hash may be: the first of TOPIC_WAYS. */
+static TopicSlot *slot_set(const Client *c, uint32_t hash) {
+    return &c->topics[(hash & (c->topics_n / TOPIC_WAYS - 1u)) * TOPIC_WAYS];
 }
 
 void client_forget_topics(Client *c) {
@@ -143,9 +143,11 @@ static void slots_grow(Client *c) {
 static TopicSlot *slot_find(Client *c, const uint8_t *topic, size_t len) {
     client_rebind(c);
     if (!c->topics) return NULL;
-    TopicSlot *set = slot_set(c, (Str){ topic, len });
+    bool many = c->topics_n > TOPIC_WAYS;
+    uint32_t hash = many ? (uint32_t)str_hash((Str){ topic, len }) : 0;
+    TopicSlot *set = slot_set(c, hash);
     for (TopicSlot *s = set; s < set + TOPIC_WAYS; s++) {
-        if (s->len == len && len && memcmp(s->topic, topic, len) == 0) {
+        if (s->len == len && (!many || s->hash == hash) && len && memcmp(s->topic, topic, len) == 0) {
             if (s->epoch != c->shard->route_epoch) {
                 s->route = route_find(c->shard, c->space, (Str){ s->topic, s->len });
                 s->epoch = c->shard->route_epoch;
@@ -160,13 +162,15 @@ static TopicSlot *slot_find(Client *c, const uint8_t *topic, size_t len) {
 
 static TopicSlot *slot_make(Client *c, Str topic) {
     slots_grow(c);
-    TopicSlot *s = slot_set(c, topic) + c->topic_turn++ % TOPIC_WAYS;
+    uint32_t hash = (uint32_t)str_hash(topic);
+    TopicSlot *s = slot_set(c, hash) + c->topic_turn++ % TOPIC_WAYS;
     if (s->cap < topic.len) {
         s->topic = mem_grow(s->topic, topic.len);
-        s->cap = (uint32_t)topic.len;
+        s->cap = (uint16_t)topic.len;
     }
     memcpy(s->topic, topic.ptr, topic.len);
-    s->len = (uint32_t)topic.len;
+    s->len = (uint16_t)topic.len;
+    s->hash = hash;
     s->allowed = client_may(c, "iot:Publish", "topic", topic, NULL, 0);
     s->route = route_find(c->shard, c->space, topic);
     s->epoch = c->shard->route_epoch;

@@ -46,8 +46,7 @@ void output_mark(Conn *c) {
     conn_retain(c);
 }
 
-void conn_put_ref(Conn *c, const uint8_t *bytes, size_t len) {
-    if (c->closed || c->finishing) return;
+static void add_segment(Conn *c, const uint8_t *bytes, size_t len) {
     OutNode *t = c->out_tail;
     c->out_len += len;
     if (t && len && t->segs[t->n - 1].len && t->segs[t->n - 1].ptr + t->segs[t->n - 1].len == bytes) {
@@ -66,6 +65,17 @@ void conn_put_ref(Conn *c, const uint8_t *bytes, size_t len) {
     t->segs[t->n++] = (OutSeg){ bytes, len };
 }
 
+enum { COPIED_BYTES_MAX = 128 }; /* what is this short costs more as a segment of its own */
+
+void conn_put_ref(Conn *c, const uint8_t *bytes, size_t len) {
+    if (c->closed || c->finishing) return;
+    const OutNode *t = c->out_tail;
+    if (t && len && len <= COPIED_BYTES_MAX && t->segs[t->n - 1].ptr + t->segs[t->n - 1].len != bytes)
+        conn_put(c, bytes, len);
+    else
+        add_segment(c, bytes, len);
+}
+
 void conn_cut(Conn *c) {
     static const uint8_t END = 0; /* an empty segment, which nothing extends */
     if (c->ssl && c->out_len) conn_put_ref(c, &END, 0);
@@ -76,7 +86,7 @@ uint8_t *conn_room(Conn *c, size_t len) {
         size_t have;
         uint8_t *room = turn_room(c->reactor, len, &have);
         turn_take(c->reactor, len);
-        conn_put_ref(c, room, len);
+        if (!c->closed && !c->finishing) add_segment(c, room, len);
         return room;
     }
     OutChunk *k = c->chunks;
@@ -87,7 +97,7 @@ uint8_t *conn_room(Conn *c, size_t len) {
     }
     uint8_t *to = k->data + k->used;
     k->used += len;
-    conn_put_ref(c, to, len);
+    add_segment(c, to, len);
     return to;
 }
 
