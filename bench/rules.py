@@ -17,7 +17,8 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tools")]
+from arguments import positive  # noqa: E402
 from support import wire  # noqa: E402
 from support.rules import figure, payload, republish  # noqa: E402
 from support.server import Server  # noqa: E402
@@ -113,8 +114,8 @@ def table(args):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--messages", type=int, default=300000)
+    parser.add_argument("--rounds", type=positive(int), default=5)
+    parser.add_argument("--messages", type=positive(int), default=300000)
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
     lines = table(args)

@@ -6,8 +6,8 @@
    ./dev bench --rounds N --seconds S
 
 A round runs each load on each system in turn, each time on a freshly started process; the tables state medians. What is
-stated as a ratio is the median of the rounds' ratios: its two sides ran one after the other, as a machine that other
-machines share is faster or slower from one minute to the next."""
+stated as a ratio is the median of the ratios of pairs, one a round, three where it is to another row: the two sides of a
+pair ran one after the other, as a machine that other machines share is faster or slower from one minute to the next."""
 import argparse
 import datetime
 import json
@@ -19,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
+from arguments import positive  # noqa: E402
 import rows as all_rows
 from apiload import ApiLoad
 from rows import FLOOR, STARLING
@@ -29,6 +31,7 @@ MQLOAD, FLOORS = BUILD / "bench/mqload", BUILD / "bench/floors"
 README, CHARTS = ROOT / "bench/README.md", ROOT / "bench/charts"
 BEGIN, END = "<!-- written by bench/run.py: begin -->", "<!-- written by bench/run.py: end -->"
 LOAD_TIMEOUT_S = 300
+PAIRS_A_ROUND = 3  # of a ratio to another row
 PEER_ROUNDS_OF_API = 1  # of moto and ministack, whose loads take minutes
 CHARTED = ("fanin-q0", "interleaved", "fanout-q1", "connect", "shadow-get", "idle-5k")
 
@@ -107,22 +110,26 @@ class Run:
                     self.pair(turn, row, kinds)
 
     def pair(self, turn, row, kinds):
-        """This round's two sides of each target that is a ratio. Another row's load runs once more, beside this one's."""
-        own = next(k for k in kinds if k.name.startswith(STARLING))
+        """This round's two sides of each target that is a ratio. Another row's load runs beside this one's, in turn."""
+        own_kind = next(k for k in kinds if k.name.startswith(STARLING))
         for target in row.targets:
             other, kind = other_side(row, target, kinds)
             if not kind:
                 continue
-            if other is row:
-                last = self.results.get(self.key(row, self.system(kind)), [])
-                theirs = last[turn] if turn < len(last) else {}
-            else:
-                progress(f"round {turn + 1} of {self.options.rounds}: {other.name} beside {row.name}")
-                theirs = self.measure(self.system(kind), other)
-            ours = self.results.get(self.key(row, self.system(own)), [{}])[-1]
-            sides = value_of(row, ours), value_of(other, theirs)
-            if None not in sides:
-                self.pairs.setdefault((row, target), []).append(sides)
+            own, kind = self.system(own_kind), self.system(kind)
+            ours = self.results.get(self.key(row, own), [{}])[-1]
+            for again in range(1 if other is row else PAIRS_A_ROUND):
+                if other is not row:
+                    progress(f"round {turn + 1} of {self.options.rounds}: {other.name} beside {row.name}")
+                theirs = self.of_round(turn, self.key(row, kind)) if other is row else self.measure(kind, other)
+                ours = self.measure(own, row) if again else ours
+                sides = value_of(row, ours), value_of(other, theirs)
+                if None not in sides:
+                    self.pairs.setdefault((row, target), []).append(sides)
+
+    def of_round(self, turn, key):
+        runs = self.results.get(key, [])
+        return runs[turn] if turn < len(runs) else {}
 
     def ratio(self, row, target):
         pairs = self.pairs.get((row, target))
@@ -281,8 +288,8 @@ def main():
     names = [r.name for _, rows, _ in TABLES for r in rows]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="rows: " + ", ".join(names))
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3, help="of each measured span")
+    parser.add_argument("--rounds", type=positive(int), default=3)
+    parser.add_argument("--seconds", type=positive(float), default=3, help="of each measured span")
     parser.add_argument("--without", nargs="*", default=[], metavar="NAME", help="not these rows, which then stay empty")
     options = parser.parse_args()
     tables = [(title, tuple(r for r in rows if not options.names or any(r.name.startswith(n) for n in options.names)),

@@ -18,11 +18,14 @@ import pathlib
 import ssl
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 import types
 import urllib.parse
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
+from arguments import positive  # noqa: E402
 from device import Signer, starling_key, write_requests
 from systems import BUILD, ROOT, Moto, Starling
 
@@ -202,9 +205,9 @@ def table(arguments, many, few, peer):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--things", type=int, default=100_000)
+    parser.add_argument("--things", type=positive(int), default=100_000)
     parser.add_argument("--peer-things", type=int, default=2_000, help="0: without moto")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=positive(int), default=3)
     parser.add_argument("--print", action="store_true", help="prints the table and writes nothing")
     arguments = parser.parse_args()
     many, few, peer = [], [], []

@@ -25,13 +25,14 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1] / "tools")]
 import crash  # noqa: E402
 import crowd  # noqa: E402
 import clock  # noqa: E402
 import damage  # noqa: E402
 import disk  # noqa: E402
 import network  # noqa: E402
+from arguments import positive  # noqa: E402
 from cases import Cases  # noqa: E402
 from support.server import ROOT  # noqa: E402
 
@@ -68,13 +69,13 @@ def run_part(part, arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=20, help="of crash")
+    parser.add_argument("--runs", type=positive(int), default=20, help="of crash")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
-    parser.add_argument("--things", type=int, default=100_000, help="of crash, beside the load")
-    parser.add_argument("--sessions", type=int, default=10_000)
+    parser.add_argument("--things", type=positive(int), default=100_000, help="of crash, beside the load")
+    parser.add_argument("--sessions", type=positive(int), default=10_000)
     parser.add_argument("--no-planted", action="store_true", help="crash without the planted faults")
     parser.add_argument("--short", action="store_true")
-    parser.add_argument("--jobs", type=int, default=1, help="parts at once")
+    parser.add_argument("--jobs", type=positive(int), default=1, help="parts at once")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--junit", type=pathlib.Path)
     parser.add_argument("--inside", type=pathlib.Path, help=argparse.SUPPRESS)

@@ -27,7 +27,8 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1] / "tools")]
+from arguments import positive  # noqa: E402
 from client import Api, Mqtt, Signer  # noqa: E402
 from support import wire  # noqa: E402
 from support.rules import payload, republish  # noqa: E402
@@ -378,8 +379,8 @@ def write(lines):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--share", type=float, default=0.5, help="of the capacity")
+    parser.add_argument("--minutes", type=positive(float), default=30)
+    parser.add_argument("--share", type=positive(float), default=0.5, help="of the capacity")
     parser.add_argument("--modest", action="store_true", help="fixed rates instead")
     parser.add_argument("--write", action="store_true", help="into bench/README.md")
     options = parser.parse_args()
