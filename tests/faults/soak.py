@@ -320,13 +320,20 @@ def slope(memory):
         blocks[int((minute - memory[0][0]) / BLOCK_MIN)].append((kb, minute))
     points = [(minute, kb) for kb, minute in map(min, blocks.values())]
     if len(points) < 4:
-        return 0.0, math.inf
+        return None, math.inf
     x0, y0 = statistics.mean(x for x, _ in points), statistics.mean(y for _, y in points)
     square = sum((x - x0) ** 2 for x, _ in points)
     fit = sum((x - x0) * (y - y0) for x, y in points) / square
     rest = sum((y - y0 - fit * (x - x0)) ** 2 for x, y in points) / (len(points) - 2)
     student = 2.0 if len(points) > 30 else 2.1 if len(points) > 16 else 2.3 if len(points) > 8 else 3.0
     return fit, student * math.sqrt(rest / square)
+
+
+def stated_slope(fit, error, flat):
+    if fit is None:
+        return f"not fitted | too short to tell: that takes {4 * BLOCK_MIN / (1 - WARM_UP):.0f} minutes"
+    verdict = "zero within noise" if abs(fit) <= error else f"below {SLOPE_KB_PER_MIN_MAX} kB/min" if flat else "**not zero**"
+    return f"{fit:+.1f} ± {error:.1f} kB/min | 95 %; {verdict}"
 
 
 def tell(soak, minutes, share, rates, reached, windows, memory):
@@ -342,7 +349,7 @@ def tell(soak, minutes, share, rates, reached, windows, memory):
     ratio = [statistics.median(w[1] / w[2] for w in which) for which in (first, last)]
     wrong = [text for s in (*soak.streams, soak.ruled) for text in s.wrong]
     missing = sum(s.acked - s.got for s in (*soak.streams, soak.ruled))
-    flat = abs(fit) <= max(error, SLOPE_KB_PER_MIN_MAX)
+    flat = fit is None or abs(fit) <= max(error, SLOPE_KB_PER_MIN_MAX)
     even = ratio[1] <= ratio[0] * P99_GROWTH_MAX or middle(last, 1) <= middle(first, 1) * P99_GROWTH_MAX
     names = {"publish": "QoS 1 publishes", "rule": "messages through a rule", "shadow": "shadow updates",
              "api": "API calls", "connect": "connects (mutual TLS)"}
@@ -359,7 +366,7 @@ def tell(soak, minutes, share, rates, reached, windows, memory):
               f"{sum(s.got for s in (*soak.streams, soak.ruled)):,}; other complaints: {sum(soak.problems.values())} |",
               f"| resident memory at the start, after a third, at the end | {memory[0][1] / 1000:.1f}, "
               f"{steady[0][1] / 1000:.1f}, {memory[-1][1] / 1000:.1f} MB | |",
-              f"| its slope after a third | {fit:+.1f} ± {error:.1f} kB/min | 95 %; {'zero within noise' if abs(fit) <= error else f'below {SLOPE_KB_PER_MIN_MAX} kB/min' if flat else '**not zero**'} |",
+              f"| its slope after a third | {stated_slope(fit, error, flat)} |",
               f"| p50, median of windows, first and last sixth | {middle(first, 0):.2f}, {middle(last, 0):.2f} ms | |",
               f"| p99, the same | {middle(first, 1):.2f}, {middle(last, 1):.2f} ms | × {middle(last, 1) / middle(first, 1):.2f} |",
               f"| the bare relay's p99 at the same times | {middle(first, 2):.2f}, {middle(last, 2):.2f} ms | "
@@ -384,6 +391,8 @@ def main():
     parser.add_argument("--modest", action="store_true", help="fixed rates instead")
     parser.add_argument("--write", action="store_true", help="into bench/README.md")
     options = parser.parse_args()
+    if options.minutes < 2 * WINDOW_S / 60:
+        parser.error(f"--minutes {options.minutes:g} is shorter than the two windows of {WINDOW_S} s that are compared")
     share = None if options.modest else options.share
     subprocess.run(["ninja", "-C", ROOT / "build", "bench/relay"], check=True, stdout=subprocess.DEVNULL)
     with tempfile.TemporaryDirectory(prefix="starling-soak-") as name:
