@@ -59,7 +59,7 @@ enum { SATURATED_S = 3 };
 static void each_second(Reactor *r) {
     Shard *shard = shard_of(r);
     uint32_t ran = atomic_load_explicit(&r->ran_permille, memory_order_relaxed);
-    shard->saturated_s = ran >= SATURATED_PERMILLE ? shard->saturated_s + 1 : 0;
+    shard->saturated_s = ran >= REACTOR_SATURATED_PERMILLE ? shard->saturated_s + 1 : 0;
     if (shard->saturated_s >= SATURATED_S) shard_relieve(shard);
 }
 

@@ -61,7 +61,6 @@ struct Shard {
 };
 
 /* ---- moving (move.c) ---- */
-enum { SATURATED_PERMILLE = 850 };
 /* Itself, unless it is saturated and another is less busy by this much. */
 Shard *shard_to_relieve(const Shard *shard, uint32_t behind_permille);
 /* Gives live connections away when it is. Behind the flush. */

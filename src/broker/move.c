@@ -20,7 +20,7 @@ Shard *shard_to_relieve(const Shard *shard, uint32_t behind_permille) {
     const Broker *b = shard->broker;
     Shard *best = b->shards[shard->index];
     uint32_t busy = atomic_load_explicit(&best->reactor->busy_permille, memory_order_relaxed), least = busy;
-    if (busy < SATURATED_PERMILLE) return best;
+    if (busy < REACTOR_SATURATED_PERMILLE) return best;
     for (size_t i = 0; i < b->shards_n; i++) {
         uint32_t other = atomic_load_explicit(&b->shards[i]->reactor->busy_permille, memory_order_relaxed);
         if (other >= least || other + behind_permille > busy) continue;

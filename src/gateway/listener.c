@@ -43,8 +43,7 @@ static void welcome(Gateway *g, Reactor *r, int fd, ListenKind kind) {
     atomic_fetch_add_explicit(&g->counters.accepted, 1, memory_order_relaxed);
 }
 
-/* In thousandths of a processor: what one handshake that is under way counts, and from when on a reactor is spared. */
-enum { HANDSHAKE_PERMILLE = 30, SPARED_PERMILLE = 850 };
+enum { HANDSHAKE_PERMILLE = 30 }; /* what one that is under way counts, in thousandths of a processor */
 
 static uint32_t load_of(const Reactor *r) {
     return atomic_load_explicit(&r->busy_permille, memory_order_relaxed) +
@@ -55,7 +54,7 @@ static uint32_t load_of(const Reactor *r) {
 static Reactor *reactor_for(const Gateway *g, ListenKind kind) {
     Reactor *best = g->reactors[0];
     uint32_t least = load_of(best);
-    if (kind != LISTEN_TLS || least < SPARED_PERMILLE) return best;
+    if (kind != LISTEN_TLS || least < REACTOR_SATURATED_PERMILLE) return best;
     for (size_t i = 1; i < g->reactors_n; i++) {
         uint32_t load = load_of(g->reactors[i]);
         if (load >= least) continue;

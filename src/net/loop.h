@@ -33,6 +33,8 @@ typedef struct Watch {
     unsigned events; /* that are asked for; 0: it is not looked at */
 } Watch;
 
+enum { REACTOR_SATURATED_PERMILLE = 850 }; /* of its busy_permille or ran_permille: others are to take over */
+
 enum { TIMER_BUCKETS = 1024, TURN_BLOCK_BYTES = 256 * 1024, TURN_ROOM_MIN = 32 * 1024 };
 
 typedef struct TurnBlock {

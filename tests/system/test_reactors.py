@@ -1,12 +1,12 @@
 """Which of two reactors a connection is on: the first while that has time, the one with less to do when many come at once."""
 import re
 import socket
-import time
 
 import pytest
 import requests
 from conftest import Fleet
 from support import wire
+from support.mqtt import wait_until
 from support.server import Server
 
 CROWD = 200
@@ -30,13 +30,6 @@ def figures(server, name):
     return [int(value) for value in re.findall(rf'^starling_{name}{{reactor="\d"}} (\d+)$', text, re.M)]
 
 
-def until(what, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def join(server, device, client_id, *filters):
     connection = wire.tls_wire(server, device)
     connection.connect(client_id)
@@ -54,7 +47,7 @@ def test_few_are_all_on_the_first(two, device):
 
 def test_a_crowd_of_handshakes_is_shared_and_all_hear_each_other(two, device):
     crowd = [socket.create_connection(("127.0.0.1", two.mqtt_port)) for _ in range(CROWD)]
-    until(lambda: sum(figures(two, "reactor_handshakes")) >= CROWD)
+    wait_until(lambda: sum(figures(two, "reactor_handshakes")) >= CROWD)
     assert min(figures(two, "reactor_handshakes")) >= CROWD / 4, figures(two, "reactor_handshakes")
     senders = [join(two, device, f"sender-{n}") for n in range(6)]
     receivers = [join(two, device, f"receiver-{n}", ("all", 1)) for n in range(6)]
@@ -64,12 +57,12 @@ def test_a_crowd_of_handshakes_is_shared_and_all_hear_each_other(two, device):
         assert sorted(receiver.message().payload for _ in senders) == [b"%d" % n for n in range(len(senders))]
     for stream in crowd + senders + receivers:
         stream.close()
-    until(lambda: sum(figures(two, "reactor_handshakes")) <= 2)
+    wait_until(lambda: sum(figures(two, "reactor_handshakes")) <= 2)
 
 
 def test_the_server_ends_in_good_order_with_handshakes_under_way_on_both(two):
     crowd = [socket.create_connection(("127.0.0.1", two.mqtt_port)) for _ in range(CROWD)]
-    until(lambda: min(figures(two, "reactor_handshakes")) > 0)
+    wait_until(lambda: min(figures(two, "reactor_handshakes")) > 0)
     two.stop()
     for stream in crowd:
         stream.settimeout(10)
