@@ -71,7 +71,7 @@ class Run:
     def __init__(self, options, folder):
         self.options, self.folder = options, folder
         self.results, self.versions, self.systems = {}, {}, {}
-        self.pairs = {}  # row and target to what both measured, of each round
+        self.pairs = {}  # row and target to what both rows measured
         self.api = ApiLoad(folder, options.seconds)
 
     def key(self, row, system):
@@ -107,33 +107,31 @@ class Run:
                     progress(f"round {turn + 1} of {self.options.rounds}: {row.name} on {system.name}")
                     self.results.setdefault(key, []).append(self.measure(system, row))
                 if row.name not in self.options.without:
-                    self.pair(turn, row, kinds)
+                    self.measure_pairs(turn, row, kinds)
 
-    def pair(self, turn, row, kinds):
-        """This round's two sides of each target that is a ratio. Another row's load runs beside this one's, in turn."""
-        own_kind = next(k for k in kinds if k.name.startswith(STARLING))
+    def measure_pairs(self, turn, row, kinds):
+        """For targets that are a ratio to another row: its load runs beside this one's, in turn."""
+        own = self.system(own_kind(kinds))
         for target in row.targets:
             other, kind = other_side(row, target, kinds)
-            if not kind:
+            if not kind or other is row:
                 continue
-            own, kind = self.system(own_kind), self.system(kind)
             ours = self.results.get(self.key(row, own), [{}])[-1]
-            for again in range(1 if other is row else PAIRS_A_ROUND):
-                if other is not row:
-                    progress(f"round {turn + 1} of {self.options.rounds}: {other.name} beside {row.name}")
-                theirs = self.of_round(turn, self.key(row, kind)) if other is row else self.measure(kind, other)
+            for again in range(PAIRS_A_ROUND):
+                progress(f"round {turn + 1} of {self.options.rounds}: {other.name} beside {row.name}")
+                theirs = self.measure(self.system(kind), other)
                 ours = self.measure(own, row) if again else ours
-                sides = value_of(row, ours), value_of(other, theirs)
-                if None not in sides:
-                    self.pairs.setdefault((row, target), []).append(sides)
+                self.pairs.setdefault((row, target), []).append((value_of(row, ours), value_of(other, theirs)))
 
-    def of_round(self, turn, key):
-        runs = self.results.get(key, [])
-        return runs[turn] if turn < len(runs) else {}
+    def ratio(self, row, target, kinds):
+        other, kind = other_side(row, target, kinds)
+        if other is row:
+            return self.ratio_to(row, own_kind(kinds).name, kind.name) if kind else None
+        return median_ratio(self.pairs.get((row, target), []))
 
-    def ratio(self, row, target):
-        pairs = self.pairs.get((row, target))
-        return statistics.median(ours / theirs for ours, theirs in pairs) if pairs else None
+    def ratio_to(self, row, name, other):
+        """Of two systems' figures of the same row."""
+        return median_ratio(zip(self.figures(row, name), self.figures(row, other)))
 
     def figures(self, row, name):
         return [value_of(row, run) for run in self.results.get((row.load, row.tls, row.setup, name), [])]
@@ -142,9 +140,10 @@ class Run:
         values = [v for v in self.figures(row, name) if v is not None]
         return statistics.median(values) if values else None
 
-    def to_floor(self, row, name):
-        both = [(a, b) for a, b in zip(self.figures(row, name), self.figures(row, FLOOR)) if a is not None and b]
-        return statistics.median(a / b for a, b in both) if both else None
+
+def median_ratio(pairs):
+    ratios = [a / b for a, b in pairs if a is not None and b]
+    return statistics.median(ratios) if ratios else None
 
 
 def value_of(row, run):
@@ -156,6 +155,10 @@ def value_of(row, run):
 
 def row_named(name):
     return next(r for _, rows, _ in TABLES for r in rows if r.name == name)
+
+
+def own_kind(kinds):
+    return next(k for k in kinds if k.name.startswith(STARLING))
 
 
 def other_side(row, target, kinds):
@@ -178,11 +181,11 @@ def floors(folder):
             **run("handshake", "ca.pem", "server.pem", "server.key", "client.pem", "client.key")}
 
 
-def met(run, bare, row, target, ours):
+def met(run, bare, row, target, ours, ratio):
     """True, False, or None where there is nothing to compare with."""
     if ours is None:
         return None
-    ratio, other = run.ratio(row, target), 1.0
+    other = 1.0
     if ratio is not None:
         ours = ratio
     elif target.of == "ministack over HTTP":
@@ -196,10 +199,12 @@ def met(run, bare, row, target, ours):
     return ours >= target.factor * other if target.least else ours <= target.factor * other
 
 
-def stated(run, row, target):
-    """The ratio, where the column of the floor's does not say it."""
-    ratio = run.ratio(row, target)
-    return "" if ratio is None or target.of == FLOOR else f" (× {ratio:.2f})"
+def goal(run, bare, row, target, kinds, ours):
+    """A target, its ratio where the column of the floor's does not say it, and the verdict."""
+    ratio = run.ratio(row, target, kinds)
+    stated = "" if ratio is None or target.of == FLOOR else f" (× {ratio:.2f})"
+    verdict = {None: "?", True: "met", False: "**missed**"}[met(run, bare, row, target, ours, ratio)]
+    return f"{target.text()}{stated}: {verdict}"
 
 
 def cell(run, row, system):
@@ -216,13 +221,10 @@ def one_table(run, bare, title, rows, kinds):
     systems = [run.system(kind) for kind in kinds]
     lines = []
     for row in rows:
-        own = next(s for s in systems if s.name.startswith(STARLING))
-        ours = run.figure(row, own.name)
-        floor = run.to_floor(row, own.name)
+        own = own_kind(kinds).name
+        ours, floor = run.figure(row, own), run.ratio_to(row, own, FLOOR)
         ratio = f"× {floor:.2f}" if floor else "–"
-        verdicts = {None: "?", True: "met", False: "**missed**"}
-        goals = "; ".join(f"{t.text()}{stated(run, row, t)}: {verdicts[met(run, bare, row, t, ours)]}"
-                          for t in row.targets) or "–"
+        goals = "; ".join(goal(run, bare, row, t, kinds, ours) for t in row.targets) or "–"
         lines.append([f"`{row.name}`: {row.title}", row.unit + (" (more is better)" if row.more_is_better else ""),
                       *(cell(run, row, s) for s in systems), ratio, goals])
     return [f"### {title}", "", *table(["", "unit", *(s.name for s in systems), "to the floor", "target"], lines), ""]
