@@ -542,12 +542,6 @@ static void a_changed_principal_is_judged_anew_and_a_revoked_one_ends(void **sta
     principal_release(none);
 }
 
-/* Not measured any more, so that it stays so, whatever the machine does. */
-static void say_busy(Reactor *r, void *arg) {
-    reactor_watch(r, &r->tick, 0);
-    atomic_store(&r->busy_permille, *(const uint32_t *)arg);
-}
-
 /* As many topics as there is room for, while a message is on its way to the first one's subscribers. */
 static void fill_routes(Reactor *r, void *arg) {
     Shard *shard = shard_of(r);
@@ -584,176 +578,6 @@ static void routes_stay_while_a_message_is_delivered(void **state) {
     bed_free(b);
 }
 
-static int reactor_of(Bed *b, Str client_id) {
-    Space *space = hub_space(b->broker, BED_ACCOUNT);
-    pthread_mutex_lock(&space->sessions_lock);
-    const Session *s = map_get(&space->sessions, client_id);
-    int index = s ? atomic_load(&s->shard_index) : -1;
-    pthread_mutex_unlock(&space->sessions_lock);
-    return index;
-}
-
-/* As if it had many more, of which half go: so each that is quiet does, the last one too. */
-static void relieve(Reactor *r, void *arg) {
-    enum { MORE = 64 };
-    (void)arg;
-    atomic_fetch_add(&r->conns, MORE);
-    shard_relieve(shard_of(r));
-    atomic_fetch_sub(&r->conns, MORE);
-}
-
-enum { PUBLISHERS = 3, MESSAGES = 480 };
-
-/* Those that are numbered so far; returns when all have come. */
-static void gets_all(Peer *s, int next[PUBLISHERS], int n) {
-    for (int got = 0; got < PUBLISHERS; got = 0) {
-        for (int k = 0; k < PUBLISHERS; k++) got += next[k] == n;
-        if (got == PUBLISHERS) return;
-        MqttPublish m = peer_message(s);
-        int k = m.topic.ptr[2] - '0', i = atoi((const char *)str_dup_c(&s->arena, m.payload));
-        if (i != next[k]) fail_msg("message %d of publisher %d came instead of %d", i, k, next[k]);
-        next[k]++;
-        if (m.qos) peer_ack(s, m.packet_id);
-    }
-}
-
-static void live_connections_move_while_each_message_comes_once_and_in_order(void **state) {
-    (void)state;
-    for (int kept = 0; kept < 2; kept++) {
-        Bed *b = bed_new(PUBLISHERS, 2, NULL);
-        Peer *s, *p[PUBLISHERS], *more[PUBLISHERS];
-        uint32_t saturated = 1000, idle = 0;
-        int next[PUBLISHERS] = { 0 };
-        for (size_t k = 0; k < PUBLISHERS; k++) {
-            p[k] = peer_new(b, k, MQTT_5);
-            peer_connect(p[k], str_format(&b->arena, "p%d", (int)k), true);
-            more[k] = peer_new(b, k, MQTT_5); /* half of a reactor's connections move, rounded down */
-            peer_connect(more[k], str_format(&b->arena, "more%d", (int)k), true);
-        }
-        s = peer_in(b, 0, MQTT_5, "s", !kept); /* the newest move first */
-        peer_subscribe(s, "t/#", 1);
-        for (int i = 0; i < MESSAGES; i++) {
-            for (size_t k = 0; k < PUBLISHERS; k++)
-                peer_send_publish(p[k], (MqttPublish){ .topic = str_format(&b->arena, "t/%d", (int)k),
-                                                       .payload = str_format(&b->arena, "%d", i),
-                                                       .qos = i & 1 });
-            if (i % 4 == 0)
-                for (size_t k = 0; k < PUBLISHERS; k++)
-                    on_reactor(b->reactors[k], say_busy, reactor_of(b, S("s")) == (int)k ? &saturated : &idle);
-            if (i % 4 == 0)
-                for (size_t k = 0; k < PUBLISHERS; k++) on_reactor(b->reactors[k], relieve, NULL);
-            if (i % 16 != 15) continue;
-            gets_all(s, next, i + 1);
-            bed_settle(b); /* now it is quiet, whatever the machine does: it moves for certain */
-            int at = reactor_of(b, S("s"));
-            for (int k = 0; k < PUBLISHERS; k++) on_reactor(b->reactors[k], say_busy, at == k ? &saturated : &idle);
-            on_reactor(b->reactors[at], relieve, NULL);
-        }
-        assert_true(atomic_load(&b->broker->counters.moved) > 10);
-        for (size_t k = 0; k < PUBLISHERS; k++) {
-            peer_free(p[k]);
-            peer_free(more[k]);
-        }
-        peer_free(s);
-        bed_free(b);
-    }
-}
-
-static void nothing(Reactor *r, void *arg) {
-    (void)r, (void)arg;
-}
-
-typedef struct {
-    Task task;
-    _Atomic bool over;
-} Block;
-
-static void block(Task *task, Reactor *r) {
-    (void)r;
-    while (!atomic_load(&((Block *)task)->over)) poll(NULL, 0, 1);
-}
-
-typedef struct {
-    Bed *bed;
-    Block block;
-} Overtaking;
-
-static void publish_here(Reactor *r, const char *payload) {
-    Shard *shard = shard_of(r);
-    Str text = str_c(payload);
-    Message m = { .space = hub_space(shard->broker, BED_ACCOUNT),
-                  .topic = S("t"),
-                  .payload = { turn_copy(r, text), text.len },
-                  .qos = (uint8_t)(text.ptr[0] & 1) };
-    hub_publish(shard, &m, &(RuleOrigin){ 0 });
-}
-
-/* One is routed to the first reactor, then its receiver moves, then another is routed to the second; and the first
- * reactor comes to neither before it is let go. */
-static void overtake(Reactor *r, void *arg) {
-    Overtaking *o = arg;
-    publish_here(r, "1");
-    on_reactor(o->bed->reactors[0], relieve, NULL);
-    o->block.task.run = block;
-    reactor_post(o->bed->reactors[0], &o->block.task);
-    publish_here(r, "2");
-    publish_here(r, "3");
-}
-
-static void what_was_sent_to_where_a_connection_was_comes_first(void **state) {
-    (void)state;
-    Bed *b = bed_new(3, 1, NULL);
-    Peer *other = peer_in(b, 0, MQTT_5, "other", true), *s = peer_in(b, 0, MQTT_5, "s", true);
-    uint32_t saturated = 1000, idle = 0;
-    Overtaking o = { .bed = b };
-    peer_subscribe(s, "t", 1);
-    for (int i = 0; i < 3; i++) on_reactor(b->reactors[i], say_busy, i ? &idle : &saturated);
-    on_reactor(b->reactors[2], overtake, &o);
-    assert_int_equal(reactor_of(b, S("s")), 1);
-    for (int i = 0; i < 3; i++) on_reactor(b->reactors[1], nothing, NULL); /* the newer ones are there, and wait */
-    struct pollfd f = { .fd = s->fd, .events = POLLIN };
-    assert_int_equal(poll(&f, 1, 0), 0);
-    atomic_store(&o.block.over, true);
-    peer_gets(s, "1", 1);
-    peer_gets(s, "2", 0);
-    peer_gets(s, "3", 1);
-    peer_gets_nothing(s);
-    peer_free(s);
-    peer_free(other);
-    bed_free(b);
-}
-
-static void a_new_connection_moves_away_from_a_saturated_reactor(void **state) {
-    (void)state;
-    Bed *b = bed_new(2, 2, NULL);
-    uint32_t saturated = 1000, idle = 0;
-    on_reactor(b->reactors[0], say_busy, &saturated);
-    on_reactor(b->reactors[1], say_busy, &idle);
-    for (int i = 0; i < ROUNDS; i++) {
-        Peer *s = peer_in(b, 1, MQTT_5, "s", false), *p = peer_new(b, 0, MQTT_3_1_1);
-        peer_subscribe(s, "t", 1);
-        peer_disconnect(s);
-        MqttConnect c = connect_as(p, S("p"), true);
-        Writer w = writer_in(&p->arena);
-        mqtt_write_connect(&w, &c);
-        mqtt_write_publish(&w, MQTT_3_1_1,
-                           &(MqttPublish){ .topic = S("t"), .payload = S("hello"), .qos = 1, .packet_id = 1 });
-        peer_send(p, writer_str(&w));
-        assert_int_equal(peer_connack(p).reason, 0);
-        assert_int_equal(peer_puback(p), 1);
-        assert_int_equal(reactor_of(b, S("p")), 1);
-        s = peer_in(b, 0, MQTT_5, "s", false); /* moves, too, or takes its session over */
-        peer_gets(s, "hello", 1);
-        peer_gets_nothing(s);
-        Peer *end = peer_in(b, (size_t)i % 2, MQTT_5, "s", true);
-        peer_ended(s);
-        peer_free(s);
-        peer_free(end);
-        peer_free(p);
-    }
-    bed_free(b);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_reaches_all_subscribers_once_whatever_their_version_and_reactor),
@@ -775,9 +599,6 @@ int main(void) {
         cmocka_unit_test(a_publisher_beyond_its_receive_maximum_is_disconnected),
         cmocka_unit_test(a_changed_principal_is_judged_anew_and_a_revoked_one_ends),
         cmocka_unit_test(routes_stay_while_a_message_is_delivered),
-        cmocka_unit_test(live_connections_move_while_each_message_comes_once_and_in_order),
-        cmocka_unit_test(what_was_sent_to_where_a_connection_was_comes_first),
-        cmocka_unit_test(a_new_connection_moves_away_from_a_saturated_reactor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

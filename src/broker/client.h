@@ -182,12 +182,6 @@ void hub_publish(Shard *shard, Message *m, const RuleOrigin *from); /* finds the
 void relay_message(Shard *shard, int to, Message *m, const Route *r);
 void relay_member(Shard *shard, int to, Message *m, Str client_id, uint8_t qos);
 void relays_submit(Shard *shard);
-/* The session goes to another shard. hold: of there, ends when all is sent on; 0: it has none, and what is of QoS 0 is
- * not sent on. Made under the space's lock, together with the change that routes see; begun after.
- */
-Departure *relay_departure(Shard *shard, const Session *s, Shard *to, uint64_t hold);
-void relay_departed(Departure *d);
-void departures_free(Shard *shard);
 void topic_request(Shard *shard, const TopicService *service, Message *m, const Principal *who, Str source_ip);
 
 /* An entry of the service log about this connection, where it is asked for: of the entry, event, success, topic,

@@ -1,9 +1,11 @@
 #include <stdlib.h>
 
-#include "broker/session.h"
+#include "broker/departure.h"
 
-/* Hold: messages for a session that has just moved here, which wait until those that were routed to its former reactor
- * have been sent on (move.c). It lasts as long as a task takes from reactor to reactor. */
+/* Hold: messages for a session that has just come here from another shard, which wait until those that were routed to
+ * that one have been sent on (departure.c). It lasts as long as a task takes from reactor to reactor.
+ *
+ * What was routed before the session came is here for others alone: its former shard delivers it, or sends it on. */
 
 typedef struct Held {
     struct Held *next;
@@ -16,23 +18,29 @@ typedef struct Held {
 } Held;
 
 struct Hold {
-    uint64_t number; /* of the move: one that came later is another */
+    const Departure *departure; /* there as long as this is */
+    bool forgotten;             /* the session ended meanwhile: what is sent on is nobody's */
     Held *first, **tail;
     size_t bytes;
 };
 
-void session_hold_begin(Session *s, uint64_t number) {
+void session_hold_begin(Session *s, const Departure *d) {
     s->hold = mem_new(sizeof *s->hold);
-    s->hold->number = number;
+    s->hold->departure = d;
     s->hold->tail = &s->hold->first;
 }
 
-bool session_held_by(const Session *s, uint64_t number) {
-    return s->hold && s->hold->number == number;
+bool session_held_by(const Session *s, const Departure *d) {
+    return s->hold && s->hold->departure == d;
+}
+
+bool session_takes_older(const Session *s) {
+    return s->hold && !s->hold->forgotten;
 }
 
 void session_hold(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain) {
     Hold *h = s->hold;
+    if (departure_after(h->departure, m)) return;
     const Str parts[] = { m->topic, m->payload, m->props };
     size_t bytes = sizeof(Held) + m->topic.len + m->payload.len + m->props.len;
     if (!(qos && m->qos) && h->bytes + bytes > shard->broker->o.limits.slow_reader_bytes_max) {
@@ -79,13 +87,26 @@ void session_caught_up(Shard *shard, Session *s) {
     free(h);
 }
 
-void session_hold_drop(Session *s) {
-    Hold *h = s->hold;
-    if (!h) return;
+static void let_go(Hold *h, bool told) {
     for (Held *n = h->first, *next; n; n = next) {
         next = n->next;
-        free(n); /* the broker has ended: nobody waits any more */
+        if (told) ack_release(n->wait);
+        free(n);
     }
-    free(h);
+    h->first = NULL;
+    h->tail = &h->first;
+    h->bytes = 0;
+}
+
+void session_hold_forget(Session *s) {
+    if (!s->hold) return;
+    let_go(s->hold, true);
+    s->hold->forgotten = true;
+}
+
+void session_hold_drop(Session *s) {
+    if (!s->hold) return;
+    let_go(s->hold, false); /* the broker has ended: nobody waits any more */
+    free(s->hold);
     s->hold = NULL;
 }

@@ -4,6 +4,7 @@
 
 #include "base/reader.h"
 #include "broker/client.h"
+#include "broker/departure.h"
 #include "generated/iot_records.h"
 
 /* What all shards share, and how the rest of the server reaches the broker: by tasks posted to a shard. */

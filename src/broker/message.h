@@ -34,6 +34,7 @@ typedef struct Message {
     bool has_expiry;
     int64_t expires_ms; /* on the clock */
     const Session *from;
+    const RouteAge *age;     /* of the route by which another shard sent it here; NULL: not so, or to one session */
     uint16_t packet_id;      /* in each session of the shard that has no reason for another; 0: not given yet */
     Form forms[2][2];        /* by version (3.1.1, 5) and QoS */
     struct StoredBody *body; /* in this turn's store batch, shared by all its receivers; NULL so far */

@@ -10,9 +10,8 @@
  * Connection, client and session go over in one task. No message is lost and none overtakes another:
  * - What the client published before left in this reactor's batches, which are posted before the client is.
  * - What others publish is routed to the new reactor from now on (the versions of its subscriptions move), but may
- *   overtake what was routed here before and is sent on from here. So the new reactor holds it (session_hold), until a
- *   task that visited every reactor comes home behind all that was routed by the old versions (relay_departed), and has
- *   told the new one. */
+ *   overtake what was routed here before and is sent on from here. So the new reactor holds it (session_hold) until
+ *   nothing is sent on any more (departure.c). */
 
 enum { BEHIND_PERMILLE = 250, MOVES_PER_SECOND = 256 };
 
@@ -62,8 +61,6 @@ static void depart(Client *c, Shard *to) {
     *m = (Move){ c, atomic_load(&c->broker->principal_changes_posted) };
     client_forget_topics(c); /* their routes are this shard's */
     client_delist(c);
-    relays_submit(here);
-    store_ops_submit(here);
     session_depart(here, c->session, to);
     conn_move(c->conn, to->reactor, arrived, m); /* from here on it is the other's */
 }

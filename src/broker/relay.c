@@ -1,23 +1,23 @@
 #include <stdlib.h>
 
 #include "broker/client.h"
+#include "broker/departure.h"
 
 /* Messages for other shards are gathered through a turn and go over as one task with one wake-up. Only bytes cross:
  * the other shard looks the topic up in its own routes. The AckWait crosses too; it is counted atomically.
  *
- * A session may leave for another shard while messages for it are on their way here. They are sent on behind it until
- * nobody can send more: a task that visits each shard pushes out what was routed there before, and so comes home behind
- * all of it. The versions by which a message was routed tell whether its publisher knew already. */
+ * A session may leave for another shard while messages for it are on their way here: they are sent on behind it
+ * (departure.c). */
 
 typedef struct RelayItem {
     struct RelayItem *next;
     Space *space;
     Str topic, payload, props, client_id; /* client_id: one member; STR_NONE: the topic's subscribers */
     uint8_t qos, member_qos;
-    bool retain, has_expiry, older; /* older: sent on behind a session that moved */
+    bool retain, has_expiry, older; /* older: sent on behind a session that left */
     int64_t expires_ms;
     AckWait *wait;
-    uint32_t version, wild_version; /* of its route, when the tree was asked */
+    RouteAge age;
 } RelayItem;
 
 struct Relay {
@@ -26,147 +26,74 @@ struct Relay {
     RelayItem *first, **tail;
 };
 
-struct Departure {
-    Task task; /* first */
-    Departure *next, **link;
-    Shard *home; /* that the session left */
-    Shard *to;
-    uint64_t hold; /* there, of messages that wait for the end of this; 0: there is none */
-    Space *space;
-    Str client_id;
-    uint32_t versions[SPACE_VERSIONS], wild_version; /* routes of these know where it is now */
-    uint8_t data[];
-};
+static void relay_older(Shard *shard, int to, Message *m, Str client_id, uint8_t qos, bool retain);
 
-static void departure_unlist(Departure *d) {
-    *d->link = d->next;
-    if (d->next) d->next->link = d->link;
-}
+/* Whom a message has to be sent on to, once each, with the highest QoS of its filters that match. */
+typedef struct Forwarded {
+    struct Forwarded *next;
+    const Session *to;
+    uint8_t qos;
+    bool retain;
+} Forwarded;
 
-void departures_free(Shard *shard) {
-    while (shard->departures) {
-        Departure *d = shard->departures;
-        departure_unlist(d);
-        free(d);
-    }
-}
-
-static void visit_next(Departure *d, const Shard *here);
-
-static void caught_up(Task *task, Reactor *r) {
-    Departure *d = (Departure *)task;
-    Shard *here = shard_of(r);
-    Session *s = session_here(here, d->space, d->client_id);
-    if (s && session_held_by(s, d->hold)) session_caught_up(here, s); /* else it was taken over meanwhile */
-    free(d);
-}
-
-static void visit(Task *task, Reactor *r) {
-    Departure *d = (Departure *)task;
-    Shard *here = shard_of(r);
-    if (here == d->home) {
-        departure_unlist(d);
-        if (!d->hold) {
-            free(d);
-            return;
-        }
-        relays_submit(here);
-        d->task.run = caught_up;
-        reactor_post(d->to->reactor, &d->task);
-        return;
-    }
-    relays_submit(here);
-    visit_next(d, here);
-}
-
-static void visit_next(Departure *d, const Shard *here) {
-    Broker *b = here->broker;
-    d->task.run = visit;
-    reactor_post(b->shards[((size_t)here->index + 1) % b->shards_n]->reactor, &d->task);
-}
-
-Departure *relay_departure(Shard *shard, const Session *s, Shard *to, uint64_t hold) {
-    Departure *d = mem_grow(NULL, sizeof *d + s->client_id.len);
-    *d = (Departure){ .next = shard->departures, .link = &shard->departures, .home = shard, .to = to };
-    d->hold = hold;
-    d->space = s->space;
-    if (d->next) d->next->link = &d->next;
-    shard->departures = d;
-    memcpy(d->data, s->client_id.ptr, s->client_id.len);
-    d->client_id = (Str){ d->data, s->client_id.len };
-    for (int i = 0; i < SPACE_VERSIONS; i++) d->versions[i] = atomic_load(&s->space->versions[i]);
-    d->wild_version = atomic_load(&s->space->wild_version);
-    return d;
-}
-
-void relay_departed(Departure *d) {
-    visit_next(d, d->home);
-}
-
-static void relay_older(Shard *shard, int to, Message *m, Str client_id, uint8_t qos);
-
-enum { FORWARDED_MAX = 16 };
 typedef struct {
-    Shard *shard;
-    Message *message;
-    const RelayItem *item;
-    const Session *to[FORWARDED_MAX]; /* whose other filters match, too */
-    size_t n;
+    const Shard *shard;
+    const Message *message;
+    Arena arena;
+    Forwarded *first;
 } Forward;
-
-/* Its publisher's shard took the session for one that is still here. */
-static bool routed_before(const RelayItem *item, const Departure *d, const Sub *sub) {
-    Str level = tree_first_level(sub);
-    if (str_eq(level, S("+")) || str_eq(level, S("#"))) return (int32_t)(item->wild_version - d->wild_version) < 0;
-    return (int32_t)(item->version - d->versions[space_version(d->space, level) - d->space->versions]) < 0;
-}
 
 static void forward_sub(void *ctx, Sub *sub) {
     Forward *f = ctx;
     const Session *s = sub->session;
-    int to = atomic_load(&s->shard_index);
-    if (to == f->shard->index) return;
-    for (size_t i = 0; i < f->n; i++)
-        if (f->to[i] == s) return;
-    for (const Departure *d = f->shard->departures; d; d = d->next)
-        if (d->space == s->space && str_eq(d->client_id, s->client_id) && (d->hold || f->message->qos) &&
-            routed_before(f->item, d, sub)) {
-            if (f->n < FORWARDED_MAX) f->to[f->n++] = s;
-            relay_older(f->shard, to, f->message, s->client_id, sub->qos);
-            return;
-        }
+    if (atomic_load(&s->shard_index) == f->shard->index) return;
+    Forwarded *to = f->first;
+    while (to && to->to != s) to = to->next;
+    if (!to) {
+        const Departure *d = departure_of(f->shard, s);
+        if (!d || !departure_after(d, f->message)) return;
+        to = arena_new(&f->arena, Forwarded);
+        *to = (Forwarded){ .next = f->first, .to = s, .retain = f->message->retain && sub->retain_as_published };
+        f->first = to;
+    }
+    if (sub->qos > to->qos) to->qos = sub->qos;
 }
 
 static void forward_group(void *ctx, ShareGroup *group) {
     (void)ctx, (void)group; /* its members are named one by one: deliver_member */
 }
 
-static void forward(Shard *shard, Message *m, const RelayItem *item) {
-    Forward f = { .shard = shard, .message = m, .item = item };
+static void forward(Shard *shard, Message *m) {
+    Forward f = { .shard = shard, .message = m };
     if (!shard->departures) return;
     pthread_rwlock_rdlock(&m->space->lock);
     tree_match(&m->space->tree, m->topic, forward_sub, forward_group, &f);
+    for (const Forwarded *to = f.first; to; to = to->next)
+        relay_older(shard, atomic_load(&to->to->shard_index), m, to->to->client_id, to->qos, to->retain);
     pthread_rwlock_unlock(&m->space->lock);
+    arena_free(&f.arena);
 }
 
+/* To one session. It left after it was sent here; or it is another that has the client id now. */
 static void deliver_member(Shard *shard, Message *m, const RelayItem *item) {
     pthread_mutex_lock(&item->space->sessions_lock);
     Session *s = map_get(&item->space->sessions, item->client_id);
     int owner = s ? atomic_load(&s->shard_index) : shard->index;
     pthread_mutex_unlock(&item->space->sessions_lock);
-    if (owner != shard->index && item->older)
-        relay_older(shard, owner, m, item->client_id, item->member_qos);
-    else if (owner != shard->index)
-        relay_member(shard, owner, m, item->client_id, item->member_qos);
-    else if (s && item->older && session_may_receive(s, m->topic))
-        session_deliver_older(shard, s, m, item->member_qos, false);
-    else if (s && session_may_receive(s, m->topic))
+    if (owner != shard->index) {
+        if (!item->older) relay_older(shard, owner, m, item->client_id, item->member_qos, false);
+        return;
+    }
+    if (!s || !session_may_receive(s, m->topic)) return;
+    if (!item->older)
         session_deliver(shard, s, m, item->member_qos, false);
+    else if (session_takes_older(s))
+        session_deliver_older(shard, s, m, item->member_qos, m->retain);
 }
 
-static void deliver_topic(Shard *shard, Message *m, const RelayItem *item) {
+static void deliver_topic(Shard *shard, Message *m) {
     publish_local(shard, m, route_find(shard, m->space, m->topic));
-    forward(shard, m, item);
+    forward(shard, m);
 }
 
 static void run(Task *task, Reactor *r) {
@@ -182,10 +109,12 @@ static void run(Task *task, Reactor *r) {
                       .has_expiry = item->has_expiry,
                       .expires_ms = item->expires_ms,
                       .wait = item->wait };
-        if (item->client_id.ptr)
+        if (item->client_id.ptr) {
             deliver_member(shard, &m, item);
-        else
-            deliver_topic(shard, &m, item);
+        } else {
+            m.age = &item->age;
+            deliver_topic(shard, &m);
+        }
         ack_release(item->wait);
     }
     arena_free(&relay->arena);
@@ -216,8 +145,7 @@ static RelayItem *add(Shard *shard, int to, Message *m) {
 
 void relay_message(Shard *shard, int to, Message *m, const Route *r) {
     RelayItem *item = add(shard, to, m);
-    item->version = r->tree_version;
-    item->wild_version = r->tree_wild_version;
+    item->age = r->age;
 }
 
 static RelayItem *add_member(Shard *shard, int to, Message *m, Str client_id, uint8_t qos) {
@@ -231,8 +159,10 @@ void relay_member(Shard *shard, int to, Message *m, Str client_id, uint8_t qos) 
     add_member(shard, to, m, client_id, qos);
 }
 
-static void relay_older(Shard *shard, int to, Message *m, Str client_id, uint8_t qos) {
-    add_member(shard, to, m, client_id, qos)->older = true;
+static void relay_older(Shard *shard, int to, Message *m, Str client_id, uint8_t qos, bool retain) {
+    RelayItem *item = add_member(shard, to, m, client_id, qos);
+    item->older = true;
+    item->retain = retain;
 }
 
 void relays_submit(Shard *shard) {

@@ -93,8 +93,8 @@ static void fill(Shard *shard, Route *r) {
     rule_find(shard, r);
     if (rule_is_ingest(r->topic)) return;
     pthread_rwlock_rdlock(&r->space->lock);
-    r->tree_version = atomic_load_explicit(r->version_now, memory_order_acquire);
-    r->tree_wild_version = atomic_load_explicit(&r->space->wild_version, memory_order_acquire);
+    r->age.version = atomic_load_explicit(r->version_now, memory_order_acquire);
+    r->age.wild_version = atomic_load_explicit(&r->space->wild_version, memory_order_acquire);
     tree_match(&r->space->tree, r->topic, add_sub, add_group, &b);
     pthread_rwlock_unlock(&r->space->lock);
     for (size_t i = 0; i < r->subs_n; i++) r->subs[i].allowed = session_may_receive(r->subs[i].session, r->topic);

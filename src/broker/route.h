@@ -34,7 +34,7 @@ struct Route {
     uint64_t hash;
     _Atomic uint32_t *version_now;
     uint32_t version, wild_version;
-    uint32_t tree_version, tree_wild_version; /* the same when the tree was asked, which is later */
+    RouteAge age; /* the same when the tree was asked, which is later */
     RouteSub *subs;
     size_t subs_n;
     RouteGroup *groups;

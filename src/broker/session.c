@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "broker/client.h"
+#include "broker/departure.h"
 
 /* QoS 1 to a kept session: every message is written to its queue in the store and, where the window has room, sent
  * at once as well. What is acknowledged before the write runs is not written. When the window is full the session
@@ -345,6 +346,7 @@ void session_clear(Shard *shard, Session *s) {
     s->subs_n = s->overlaps = 0;
     window_clear(s);
     waiting_clear(s);
+    session_hold_forget(s);
     if (atomic_exchange(&s->kept, false)) store_session_erase(shard, s);
     s->sent_seq = s->tried_seq = 0;
     s->backlog = false;
@@ -401,7 +403,6 @@ static void note_principal(Session *s) {
 void session_away(Shard *shard, Session *s) {
     if (s->expiry_s) note_principal(s);
     s->client = NULL;
-    session_caught_up(shard, s); /* what it was to get is kept for it, or not */
     if (s->tried_seq < s->sent_seq) s->tried_seq = s->sent_seq;
     atomic_store(&s->online, false);
     window_clear(s);
@@ -433,14 +434,22 @@ static Session *session_new(Shard *shard, Space *space, Str client_id) {
     return s;
 }
 
-/* A route is made before all of this or after it, and its version says which. */
-static void depart(Shard *shard, Session *s, Shard *to, uint64_t hold) {
+/* A route is made before the lock or after it, and its age says which. Without subscriptions nothing is routed. */
+static void depart(Shard *shard, Session *s, Shard *to) {
+    s->moving = true;
+    relays_submit(shard);    /* what it published comes before what it will publish there */
+    store_ops_submit(shard); /* and its last operations run before what the other shard will add */
+    if (!s->subs) {
+        atomic_store(&s->shard_index, to->index);
+        return;
+    }
+    Departure *d = departure_new(shard, s, to);
     pthread_rwlock_wrlock(&s->space->lock);
     atomic_store(&s->shard_index, to->index);
     touch_all(s);
-    Departure *d = relay_departure(shard, s, to, hold);
+    departure_mark(d);
     pthread_rwlock_unlock(&s->space->lock);
-    relay_departed(d);
+    departure_begin(d);
 }
 
 bool session_quiet(const Session *s) {
@@ -455,10 +464,8 @@ void session_depart(Shard *shard, Session *s, Shard *to) {
         store_message_forget(s->inflight[i].op); /* written long since: an acknowledgement deletes it */
         s->inflight[i].op = NULL;
     }
-    s->moving = true;
-    uint64_t number = atomic_fetch_add(&shard->broker->counters.moved, 1) + 1;
-    session_hold_begin(s, number);
-    depart(shard, s, to, number);
+    atomic_fetch_add(&shard->broker->counters.moved, 1);
+    depart(shard, s, to);
 }
 
 bool session_in_transit(const Shard *shard, Space *space, Str client_id) {
@@ -526,9 +533,7 @@ static void give(Take *t, Shard *here, Session *s) {
         finish(t);
         return;
     }
-    s->moving = true;
-    store_ops_submit(here); /* its last operations run before what the other shard will add */
-    depart(here, s, t->from, 0);
+    depart(here, s, t->from);
     t->task.run = arrived;
     reactor_post(t->from->reactor, &t->task);
 }
@@ -543,11 +548,11 @@ static void take(Take *t, Shard *here) {
         map_put(&space->sessions, s->client_id, s);
     }
     pthread_mutex_unlock(&space->sessions_lock);
-    if (owner == here->index && s && !s->moving) {
+    if (owner == here->index && s && !s->moving && !s->hold) {
         give(t, here, s);
         return;
     }
-    t->task.run = take_task; /* elsewhere, or just on its way here: ask (again) */
+    t->task.run = take_task; /* elsewhere, or it has just come here: ask (again) */
     reactor_post(here->broker->shards[owner]->reactor, &t->task);
 }
 

@@ -48,7 +48,7 @@ struct Session {
     bool ids_mixed;       /* those under way do not go up in one round: window_id */
     bool ghost;           /* nothing but its version number; counted in its shard */
     WaitingList *waiting; /* NULL: none */
-    Hold *hold;           /* it has just moved here: new messages wait for older ones; NULL: not */
+    Hold *hold;           /* it has just come here: new messages wait for older ones; NULL: not */
 
     Str client_id;
     MqttVersion version;
@@ -91,18 +91,20 @@ void session_free(Session *s); /* when the broker ends */
 bool session_may_receive(const Session *s, Str topic);
 void session_note_overlaps(Session *s);
 
-/* ---- moving while connected (move.c) ---- */
+/* ---- from shard to shard: live ones (move.c), and taken over ---- */
 
 bool session_quiet(const Session *s); /* nothing of it is under way on its shard */
-/* It is the other shard's from now on; messages wait there until session_caught_up. */
+/* It is the other shard's from now on, connected as it is. */
 void session_depart(Shard *shard, Session *s, Shard *to);
 /* Whether it is this shard's, but has not arrived. */
 bool session_in_transit(const Shard *shard, Space *space, Str client_id);
-/* A message for who has just moved here: behind what is still sent on to it. */
+/* A message for who has just come here: behind what is still sent on to it. Those that are, are not taken here. */
 void session_hold(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain);
-void session_hold_begin(Session *s, uint64_t number);
-bool session_held_by(const Session *s, uint64_t number);
-void session_hold_drop(Session *s);
+void session_hold_begin(Session *s, const Departure *d);
+bool session_held_by(const Session *s, const Departure *d);
+bool session_takes_older(const Session *s); /* what is sent on is for it */
+void session_hold_forget(Session *s);       /* the session ends: so do its messages */
+void session_hold_drop(Session *s);         /* when the broker ends */
 /* Nothing is sent on any more: those that waited go out. */
 void session_caught_up(Shard *shard, Session *s);
 

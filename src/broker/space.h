@@ -24,6 +24,11 @@ typedef struct Space {
     Map sessions; /* client id to Session */
 } Space;
 
+/* The versions by which a topic was routed. */
+typedef struct {
+    uint32_t version, wild_version;
+} RouteAge;
+
 Space *space_new(Str account);
 void space_free(Space *s); /* without sessions left */
 
