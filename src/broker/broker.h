@@ -50,12 +50,14 @@ typedef struct {
 Broker *broker_new(const BrokerOptions *options, Reactor **reactors, size_t n);
 /* Brings the kept sessions and their subscriptions back. Before the first connection. */
 NODISCARD Err broker_load_account(Broker *broker, Str account);
-/* Clients are told that the server goes down; on each reactor's own thread, before reactor_stop. */
+/* Clients are told that the server goes down; on each reactor's own thread, before reactor_stop. Who comes later, from
+ * another reactor, is told in that turn. */
 void broker_shut(Broker *broker);
 /* For tests between which a server is emptied: every connection and session ends, no will is sent. Waits for the
  * reactors: not on one. What is stored of sessions is deleted by the workers; retained messages are the caller's. */
 void broker_reset(Broker *broker);
-void broker_free(Broker *broker); /* after the reactors and workers ended */
+/* After the reactors ended and all that was under way has: store_settle. */
+void broker_free(Broker *broker);
 
 /* A message as the server itself or an API call publishes it. Everything is copied. */
 typedef struct {

@@ -40,9 +40,15 @@ void hub_told(HubTask *t) {
     pthread_mutex_unlock(&t->lock);
 }
 
+static void shut(Shard *shard) {
+    while (shard->clients)
+        client_leave(shard->clients, LEAVE_SERVER, MQTT_SERVER_SHUTTING_DOWN, "the server is shutting down");
+}
+
 static void before_flush(Reactor *r) {
     Shard *shard = shard_of(r);
     BrokerCounters *c = &shard->broker->counters;
+    if (atomic_load_explicit(&shard->broker->ended, memory_order_relaxed)) shut(shard); /* who has just come here */
     relays_submit(shard);
     store_ops_submit(shard);
     if (shard->published_in | shard->delivered | shard->acks) {
@@ -85,7 +91,6 @@ Broker *broker_new(const BrokerOptions *options, Reactor **reactors, size_t n) {
 
 void broker_free(Broker *b) {
     for (size_t i = 0; i < b->shards_n; i++) {
-        store_ops_drop(b->shards[i]);
         routes_free(b->shards[i]);
         wills_free(b->shards[i]);
         departures_free(b->shards[i]);
@@ -336,13 +341,9 @@ static void on_shards(Broker *b, void (*run)(Shard *shard)) {
     }
 }
 
-static void shut(Shard *shard) {
-    while (shard->clients)
-        client_leave(shard->clients, LEAVE_SERVER, MQTT_SERVER_SHUTTING_DOWN, "the server is shutting down");
-}
-
 void broker_shut(Broker *b) {
     atomic_store(&b->shutting, true);
+    atomic_store(&b->ended, true);
     on_shards(b, shut);
 }
 

@@ -34,6 +34,7 @@ struct Broker {
     _Atomic uint32_t clients; /* connected */
     /* changes of principals: told of to no, or to all shards yet */
     _Atomic bool shutting; /* nobody moves any more */
+    _Atomic bool ended;    /* for ever: nobody stays, either */
     _Atomic uint32_t principal_changes_begun, principal_changes_posted;
     const _Atomic uint32_t *log_version; /* service_log_version; NULL: no service log */
 };

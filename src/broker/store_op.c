@@ -122,11 +122,6 @@ void store_ops_submit(Shard *shard) {
     workers_submit(shard->broker->o.workers, &b->job);
 }
 
-void store_ops_drop(Shard *shard) {
-    if (shard->batch) batch_free(shard->batch);
-    shard->batch = NULL;
-}
-
 /* ------------------------------------------------------------------------------------------------ messages */
 
 enum { MESSAGE_PENDING, MESSAGE_WRITTEN, MESSAGE_ACKED };

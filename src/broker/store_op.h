@@ -21,7 +21,6 @@ void *store_op_new(Shard *shard, size_t bytes, Arena **arena);
 void store_op_add(Shard *shard, StoreOp *op);
 /* The turn's batch goes to the workers. */
 void store_ops_submit(Shard *shard);
-void store_ops_drop(Shard *shard); /* when the broker ends: nobody would run them */
 
 /* Puts m behind what session s has stored. The message's AckWait is held until it is synced. */
 MessageOp *store_message(Shard *shard, Session *s, Message *m, uint64_t seq, bool retain);

@@ -211,6 +211,23 @@ void conn_finish(Conn *c) {
     output_mark(c); /* the flush closes it, unless it lingers */
 }
 
+bool conns_end_lingering(Reactor *r) {
+    bool any = false;
+    for (size_t i = 0; i < TIMER_BUCKETS; i++) {
+        Timer *head = &r->wheel[i];
+        for (Timer *t = head->next; t != head;) {
+            if (t->fire != linger_late) {
+                t = t->next;
+                continue;
+            }
+            linger_late(t, r);
+            any = true;
+            t = head->next; /* who owned it may have let go of others */
+        }
+    }
+    return any;
+}
+
 void conn_linger(Conn *c) {
     c->lingering = true;
     conn_finish(c);

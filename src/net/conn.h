@@ -103,6 +103,8 @@ void conn_finish(Conn *c); /* closes when all output is out */
 /* The same, but a peer that is still sending may do so for a while, unheard: closing at once would take the answer
  * from it. */
 void conn_linger(Conn *c);
+/* Closes all of the reactor that wait for their output to leave, or linger. Returns whether there were any. */
+bool conns_end_lingering(Reactor *r);
 void conn_close(Conn *c, CloseReason why);
 /* Nothing of it is under way on its reactor, and nobody but these holds it. */
 bool conn_quiet(const Conn *c, int refs);

@@ -318,8 +318,11 @@ void reactor_stop(Reactor *r) {
 }
 
 bool reactor_drain(Reactor *r) {
-    bool stopping;
-    return run_posted(r, &stopping);
+    bool stopping, any = run_posted(r, &stopping);
+    if (any) flush(r); /* what can still be sent, is */
+    if (!conns_end_lingering(r)) return any;
+    flush(r);
+    return true;
 }
 
 void reactor_free(Reactor *r) {

@@ -93,7 +93,8 @@ void reactor_turn(Reactor *r);
 void reactor_post(Reactor *r, Task *task);
 /* Ends the thread after the tasks posted so far, and joins it. */
 void reactor_stop(Reactor *r);
-/* After reactor_stop: runs here what was posted since, so that nothing posted is lost. False: there was nothing. */
+/* After reactor_stop, or instead of reactor_start: one turn here of what was posted, so that nothing posted is lost,
+ * and the end of connections that linger. False: there was nothing. */
 bool reactor_drain(Reactor *r);
 void reactor_free(Reactor *r);
 

@@ -22,6 +22,7 @@
 #include "services/iot/logging_load.h"
 #include "services/lambda/lambda.h"
 #include "services/shadow/topic.h"
+#include "store/settle.h"
 
 /* ------------------------------------------------------------------------------------------------ upward */
 
@@ -356,12 +357,10 @@ static void free_parts(Server *s) {
     if (s->outward) fetch_stop(s->outward);
     outward_stop(s);
     stop_functions(s);
+    Workers *const pools[] = { s->env.slow_workers, s->env.workers };
+    store_settle(s->reactors, s->reactors_n, pools, sizeof pools / sizeof *pools);
     workers_stop(s->env.slow_workers);
     workers_stop(s->env.workers);
-    for (bool any = true; any;) { /* what the workers told the reactors last */
-        any = false;
-        for (size_t i = 0; i < s->reactors_n; i++) any |= reactor_drain(s->reactors[i]);
-    }
     if (s->gateway) gateway_free(s->gateway);
     reached_close(s->reached);
     if (s->env.broker) broker_free(s->env.broker);

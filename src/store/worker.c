@@ -26,9 +26,13 @@ typedef struct {
 struct Workers {
     Store *store;
     pthread_rwlock_t turn;
-    _Atomic size_t queued; /* submitted and not done */
-    _Atomic bool stopping;
-    bool answers_early; /* a planted fault */
+    _Atomic size_t queued;    /* submitted and not done */
+    _Atomic size_t submitted; /* ever */
+    size_t submitted_before;  /* when workers_wait was last called */
+    _Atomic bool stopping, awaited;
+    pthread_mutex_t idle_lock;
+    pthread_cond_t idle; /* queued has come to 0, and somebody waits for that */
+    bool answers_early;  /* a planted fault */
     int count, batch_max;
     Worker worker[];
 };
@@ -100,6 +104,13 @@ static void wake_all(Workers *w) {
     }
 }
 
+static void tell_idle(Workers *w) {
+    if (!atomic_load(&w->awaited) || atomic_load(&w->queued)) return;
+    pthread_mutex_lock(&w->idle_lock);
+    pthread_cond_signal(&w->idle);
+    pthread_mutex_unlock(&w->idle_lock);
+}
+
 static void do_batch(Workers *w, Job *first, const Job *end) {
     for (Job *j = first; j != end; j = j->next) j->result = OK;
     Err e = try_batch(w, first, end);
@@ -144,6 +155,7 @@ static void *worker_main(void *arg) {
     pthread_setname_np(pthread_self(), "worker"); /* what top and perf show */
     for (Job *first, *end; take_batch(me, &first, &end);) {
         (me->workers->answers_early ? do_batch_early : do_batch)(me->workers, first, end);
+        tell_idle(me->workers);
         if (atomic_load(&me->workers->stopping) && atomic_load(&me->workers->queued) == 0) wake_all(me->workers);
     }
     return NULL;
@@ -158,6 +170,8 @@ Workers *workers_start(Store *store, int threads) {
     pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
     pthread_rwlock_init(&w->turn, &attr);
     pthread_rwlockattr_destroy(&attr);
+    pthread_mutex_init(&w->idle_lock, NULL);
+    pthread_cond_init(&w->idle, NULL);
     for (int i = 0; i < threads; i++) {
         Worker *me = &w->worker[i];
         me->workers = w;
@@ -183,6 +197,7 @@ void workers_answer_early(Workers *w) {
 void workers_submit(Workers *w, Job *job) {
     Worker *to = &w->worker[(job->key * 0x9e3779b97f4a7c15u >> 32) % (uint64_t)w->count];
     atomic_fetch_add(&w->queued, 1);
+    atomic_fetch_add(&w->submitted, 1);
     job->next = NULL;
     pthread_mutex_lock(&to->mutex);
     *to->tail = job;
@@ -191,6 +206,18 @@ void workers_submit(Workers *w, Job *job) {
     to->asleep = false; /* one signal is enough */
     pthread_mutex_unlock(&to->mutex);
     if (wake) pthread_cond_signal(&to->wake);
+}
+
+bool workers_wait(Workers *w) {
+    size_t submitted = atomic_load(&w->submitted);
+    bool any = submitted != w->submitted_before;
+    w->submitted_before = submitted;
+    atomic_store(&w->awaited, true); /* before it is looked: who makes it 0 later sees that */
+    pthread_mutex_lock(&w->idle_lock);
+    while (atomic_load(&w->queued)) pthread_cond_wait(&w->idle, &w->idle_lock);
+    pthread_mutex_unlock(&w->idle_lock);
+    atomic_store(&w->awaited, false);
+    return any;
 }
 
 void workers_stop(Workers *w) {
@@ -202,6 +229,8 @@ void workers_stop(Workers *w) {
         pthread_mutex_destroy(&w->worker[i].mutex);
         pthread_cond_destroy(&w->worker[i].wake);
     }
+    pthread_cond_destroy(&w->idle);
+    pthread_mutex_destroy(&w->idle_lock);
     pthread_rwlock_destroy(&w->turn);
     free(w);
 }

@@ -29,5 +29,8 @@ void workers_one_by_one(Workers *workers);
 void workers_answer_early(Workers *workers);
 void workers_submit(Workers *workers, Job *job); /* from any thread */
 void workers_stop(Workers *workers);             /* finishes what is queued, and what that submits; then joins */
+/* Waits until nothing is queued or running. Returns whether anything was submitted since it was last called. From one
+ * thread, which is none of theirs. */
+bool workers_wait(Workers *workers);
 /* Jobs submitted and not done, for /metrics. */
 size_t workers_queued(const Workers *workers);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "store/worker.h"
+#include "store/settle.h"
 
 static Store *memory_store(void) {
     Arena a = { 0 };
@@ -309,6 +309,63 @@ static void one_by_one_each_job_is_told_before_the_next_runs(void **state) {
     assert_int_not_equal(told_late(false), 0); /* a batch: this test can fail */
 }
 
+typedef struct {
+    Job job;
+    Task task;
+    Workers **pools;
+    Reactor *reactor;
+    int hops, left;
+} Hopper;
+
+static void hop_done(Job *job, Err e);
+
+static Err hop_run(Job *job, Txn *txn) {
+    (void)job, (void)txn;
+    return OK;
+}
+
+static void hop(Hopper *h) {
+    h->hops++;
+    h->left--;
+    h->job = (Job){ .run = hop_run, .done = hop_done };
+    workers_submit(h->pools[h->left % 2], &h->job);
+}
+
+static void hop_task(Task *task, Reactor *r) {
+    (void)r;
+    hop((Hopper *)((char *)task - offsetof(Hopper, task)));
+}
+
+/* To the other pool, or by way of the reactor. */
+static void hop_done(Job *job, Err e) {
+    Hopper *h = (Hopper *)job;
+    assert_int_equal(e, OK);
+    if (h->left % 3 == 1) {
+        h->task.run = hop_task;
+        reactor_post(h->reactor, &h->task);
+    } else if (h->left) {
+        hop(h);
+    }
+}
+
+static void settling_ends_when_nothing_goes_from_one_to_the_other_any_more(void **state) {
+    enum { HOPS = 1000 };
+    (void)state;
+    Clock clock = { 0 };
+    Store *store = memory_store();
+    Reactor *reactor = reactor_new(0, &clock);
+    Workers *pools[] = { workers_start(store, 2), workers_start(store, 1) };
+    Hopper h = { .pools = pools, .reactor = reactor, .left = HOPS };
+    store_settle(&reactor, 1, pools, 2);
+    assert_int_equal(h.hops, 0);
+    hop(&h);
+    store_settle(&reactor, 1, pools, 2);
+    assert_int_equal(h.hops, HOPS);
+    for (int i = 0; i < 2; i++) workers_stop(pools[i]);
+    reactor_free(reactor);
+    store_close(store);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(work_of_one_key_runs_in_order_on_one_thread),
@@ -316,6 +373,7 @@ int main(void) {
         cmocka_unit_test(a_job_that_loses_runs_again_and_its_neighbours_with_it),
         cmocka_unit_test(stopping_finishes_what_is_queued_and_what_that_submits),
         cmocka_unit_test(one_by_one_each_job_is_told_before_the_next_runs),
+        cmocka_unit_test(settling_ends_when_nothing_goes_from_one_to_the_other_any_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 
 #include "broker/client.h"
 #include "identity/principal_make.h"
+#include "store/settle.h"
 
 /* A live broker over a store in memory, fed by up to three connections at once. The reactor's loop runs on the fuzzer's
  * own thread, until it and the one worker have nothing left to do.
@@ -101,6 +102,7 @@ static void run(Bed *b, Str in) {
 }
 
 static void bed_free(Bed *b) {
+    store_settle(&b->reactor, 1, &b->workers, 1);
     workers_stop(b->workers);
     broker_free(b->broker);
     reactor_free(b->reactor);

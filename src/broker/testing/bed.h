@@ -14,6 +14,7 @@
 
 #include "broker/client.h"
 #include "identity/principal_make.h"
+#include "store/settle.h"
 
 enum { BED_REACTORS_MAX = 4, WAIT_MS = 20000 };
 
@@ -139,13 +140,19 @@ static inline void bed_advance(Bed *b, int64_t ms) {
     bed_settle(b);
 }
 
-static inline void bed_stop(Bed *b) {
-    broker_shut(b->broker);
-    bed_settle(b);
-    for (size_t i = 0; i < b->reactors_n; i++) reactor_stop(b->reactors[i]);
+/* Reactors have stopped. */
+static inline void bed_end(Bed *b) {
+    store_settle(b->reactors, b->reactors_n, &b->workers, 1);
     workers_stop(b->workers);
     broker_free(b->broker);
     for (size_t i = 0; i < b->reactors_n; i++) reactor_free(b->reactors[i]);
+}
+
+/* As a server does. */
+static inline void bed_stop(Bed *b) {
+    broker_shut(b->broker);
+    for (size_t i = 0; i < b->reactors_n; i++) reactor_stop(b->reactors[i]);
+    bed_end(b);
 }
 
 static inline void bed_free(Bed *b) {
