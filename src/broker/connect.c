@@ -234,7 +234,7 @@ static void got_session(Client *c, Session *s) {
     c->since_ms = reactor_now_ms(shard->reactor);
     s->presence++;
     atomic_store(&s->online, true);
-    for (Sub *sub = s->subs; sub; sub = sub->next_of_session) space_touch(s->space, tree_first_level(sub));
+    session_touch(s);
     c->connecting->answer.session_present = present;
     if (s->expiry_s == 0 && !present) {
         live(c, false);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "broker/client.h"
+#include "broker/hold.h"
 
 /* A task visits each shard and has it push out what it had routed. It comes home behind all that was sent here for the
  * session by routes from before, and goes on to the session's new shard, behind all that was sent on.

@@ -1,11 +1,11 @@
+#include "broker/hold.h"
+
 #include <stdlib.h>
 
 #include "broker/departure.h"
 
-/* Hold: messages for a session that has just come here from another shard, which wait until those that were routed to
- * that one have been sent on (departure.c). It lasts as long as a task takes from reactor to reactor.
- *
- * What was routed before the session came is here for others alone: its former shard delivers it, or sends it on. */
+/* It lasts as long as a task takes from reactor to reactor. What was routed before the session came is here for others
+ * alone: its former shard delivers it, or sends it on. */
 
 typedef struct Held {
     struct Held *next;

@@ -184,7 +184,7 @@ void client_rebound(Client *c) {
     if (c->state == CLIENT_NEW) return;
     client_bind(c);
     if (!c->session || c->session->client != c) return;
-    for (Sub *sub = c->session->subs; sub; sub = sub->next_of_session) space_touch(c->space, tree_first_level(sub));
+    session_touch(c->session);
 }
 
 static void rebind(Client *c, const Principal *now) {
@@ -269,7 +269,7 @@ static void restore_subs(Session *s, Str encoded) {
 
 static void restore(Broker *b, Space *space, const SessionRecord *row, int64_t now_ms) {
     Shard *shard = b->shards[0];
-    Session *s = session_restore(shard, space, row->client_id);
+    Session *s = session_add(shard, space, row->client_id);
     s->version = (MqttVersion)row->mqtt_version;
     s->expiry_s = (uint32_t)row->expiry_s;
     enum { BEYOND = 1 << 30 }; /* more than it can have stored since the record was written */

@@ -2,6 +2,7 @@
 
 #include "broker/client.h"
 #include "broker/departure.h"
+#include "broker/hold.h"
 
 /* Messages for other shards are gathered through a turn and go over as one task with one wake-up. Only bytes cross:
  * the other shard looks the topic up in its own routes. The AckWait crosses too; it is counted atomically.

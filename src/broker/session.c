@@ -3,7 +3,8 @@
 #include <stdlib.h>
 
 #include "broker/client.h"
-#include "broker/departure.h"
+#include "broker/hold.h"
+#include "broker/waiting.h"
 
 /* QoS 1 to a kept session: every message is written to its queue in the store and, where the window has room, sent
  * at once as well. What is acknowledged before the write runs is not written. When the window is full the session
@@ -109,55 +110,6 @@ static void window_clear(Session *s) {
     s->inflight_n = s->inflight_cap = 0;
 }
 
-static void waiting_add(Shard *shard, Session *s, const Message *m, bool retain) {
-    const BrokerLimits *l = &shard->broker->o.limits;
-    size_t bytes = sizeof(Waiting) + m->topic.len + m->payload.len + m->props.len;
-    WaitingList *list = s->waiting;
-    if (list ? list->n >= l->queued_messages_max || list->bytes + bytes > l->queued_bytes_max
-             : l->queued_messages_max == 0 || bytes > l->queued_bytes_max) {
-        count(&shard->broker->counters.dropped_full);
-        return;
-    }
-    Waiting *w = mem_new(bytes);
-    w->bytes = bytes;
-    w->retain = retain;
-    uint8_t *at = w->data;
-    const Str parts[] = { m->topic, m->payload, m->props };
-    Str *to[] = { &w->topic, &w->payload, &w->props };
-    for (int i = 0; i < 3; i++) {
-        *to[i] = (Str){ at, parts[i].len };
-        if (parts[i].len) memcpy(at, parts[i].ptr, parts[i].len);
-        at += parts[i].len;
-    }
-    w->has_expiry = m->has_expiry;
-    w->expires_ms = m->expires_ms;
-    if (!list) {
-        list = s->waiting = mem_new(sizeof *list);
-        list->tail = &list->first;
-    }
-    *list->tail = w;
-    list->tail = &w->next;
-    list->n++;
-    list->bytes += bytes;
-}
-
-/* The first of them, the caller's now. There is one. */
-static Waiting *waiting_take(Session *s) {
-    WaitingList *list = s->waiting;
-    Waiting *w = list->first;
-    list->first = w->next;
-    list->bytes -= w->bytes;
-    if (--list->n == 0) {
-        free(list);
-        s->waiting = NULL;
-    }
-    return w;
-}
-
-static void waiting_clear(Session *s) {
-    while (s->waiting) free(waiting_take(s));
-}
-
 /* ------------------------------------------------------------------------------------------------ delivery */
 
 /* QoS 1 that the client does not take waits in the store, or within limits, not in its output. */
@@ -217,7 +169,7 @@ static void deliver_qos1(Shard *shard, Session *s, Message *m, bool retain) {
             count(&shard->broker->counters.queued);
             tell_queued(shard->broker, s, m);
         } else {
-            waiting_add(shard, s, m, retain);
+            waiting_add(shard, &s->waiting, m, retain);
         }
         return;
     }
@@ -318,7 +270,7 @@ static void page_read(Shard *shard, Session *s, const StoredPage *page, Err e) {
 void session_pump(Shard *shard, Session *s) {
     if (!receiver(s)) return;
     while (s->waiting && !window_full(s) && !output_full(shard, s)) {
-        Waiting *w = waiting_take(s);
+        Waiting *w = waiting_take(&s->waiting);
         StoredItem item = { 0, w->topic, w->payload, w->props, w->retain, w->has_expiry, w->expires_ms };
         send_item(shard, s, &item);
         free(w);
@@ -345,20 +297,20 @@ void session_clear(Shard *shard, Session *s) {
     pthread_rwlock_unlock(&space->lock);
     s->subs_n = s->overlaps = 0;
     window_clear(s);
-    waiting_clear(s);
+    waiting_clear(&s->waiting);
     session_hold_forget(s);
     if (atomic_exchange(&s->kept, false)) store_session_erase(shard, s);
     s->sent_seq = s->tried_seq = 0;
     s->backlog = false;
 }
 
-static void touch_all(Session *s) {
+void session_touch(Session *s) {
     for (Sub *sub = s->subs; sub; sub = sub->next_of_session) space_touch(s->space, tree_first_level(sub));
 }
 
 void session_free(Session *s) {
     window_clear(s);
-    waiting_clear(s);
+    waiting_clear(&s->waiting);
     session_hold_drop(s);
     timer_disarm(&s->expiry);
     free((void *)(uintptr_t)s->principal_id.ptr);
@@ -370,7 +322,7 @@ void session_free(Session *s) {
  */
 enum { GHOST_S = 3600 };
 
-static void ghost(Shard *shard, Session *s, bool is) {
+void session_ghost(Shard *shard, Session *s, bool is) {
     if (s->ghost == is) return;
     s->ghost = is;
     shard->ghosts_n += is ? 1 : SIZE_MAX;
@@ -380,7 +332,7 @@ static void ghost(Shard *shard, Session *s, bool is) {
 static void expired(Timer *t, Reactor *r) {
     Session *s = (Session *)((char *)t - offsetof(Session, expiry));
     Shard *shard = shard_of(r);
-    ghost(shard, s, false);
+    session_ghost(shard, s, false);
     session_clear(shard, s);
     pthread_mutex_lock(&s->space->sessions_lock);
     if (map_get(&s->space->sessions, s->client_id) == s) map_remove(&s->space->sessions, s->client_id);
@@ -406,7 +358,7 @@ void session_away(Shard *shard, Session *s) {
     if (s->tried_seq < s->sent_seq) s->tried_seq = s->sent_seq;
     atomic_store(&s->online, false);
     window_clear(s);
-    waiting_clear(s);
+    waiting_clear(&s->waiting);
     s->backlog = false;
     s->reading = 0; /* a page that is on its way is not for who comes next */
     s->disconnected_ms = clock_ms(shard->broker->o.clock);
@@ -414,15 +366,15 @@ void session_away(Shard *shard, Session *s) {
     if (!keep) {
         session_clear(shard, s);
     } else {
-        touch_all(s); /* receive verdicts and share groups count who is online */
+        session_touch(s); /* receive verdicts and share groups count who is online */
         session_save(shard, s, NULL, NULL);
     }
-    ghost(shard, s, !keep);
+    session_ghost(shard, s, !keep);
     int64_t wait_s = keep ? s->expiry_s : shard->ghosts_n <= shard->broker->o.limits.ghosts_max ? GHOST_S : 0;
     timer_arm(shard->reactor, &s->expiry, reactor_now_ms(shard->reactor) + wait_s * 1000);
 }
 
-static Session *session_new(Shard *shard, Space *space, Str client_id) {
+Session *session_add(Shard *shard, Space *space, Str client_id) {
     Session *s = mem_new(sizeof *s + client_id.len);
     memcpy(s->id_bytes, client_id.ptr, client_id.len);
     s->client_id = (Str){ s->id_bytes, client_id.len };
@@ -431,49 +383,8 @@ static Session *session_new(Shard *shard, Space *space, Str client_id) {
     s->window = (uint16_t)shard->broker->o.limits.inflight_out_max;
     s->expiry.fire = expired;
     atomic_store(&s->shard_index, shard->index);
+    map_put(&space->sessions, s->client_id, s);
     return s;
-}
-
-/* A route is made before the lock or after it, and its age says which. Without subscriptions nothing is routed. */
-static void depart(Shard *shard, Session *s, Shard *to) {
-    s->moving = true;
-    relays_submit(shard);    /* what it published comes before what it will publish there */
-    store_ops_submit(shard); /* and its last operations run before what the other shard will add */
-    if (!s->subs) {
-        atomic_store(&s->shard_index, to->index);
-        return;
-    }
-    Departure *d = departure_new(shard, s, to);
-    pthread_rwlock_wrlock(&s->space->lock);
-    atomic_store(&s->shard_index, to->index);
-    touch_all(s);
-    departure_mark(d);
-    pthread_rwlock_unlock(&s->space->lock);
-    departure_begin(d);
-}
-
-bool session_quiet(const Session *s) {
-    if (s->moving || s->hold || s->backlog || s->reading) return false;
-    for (size_t i = 0; i < s->inflight_n; i++)
-        if (s->inflight[i].confirm || !store_message_told(s->inflight[i].op)) return false;
-    return true;
-}
-
-void session_depart(Shard *shard, Session *s, Shard *to) {
-    for (size_t i = 0; i < s->inflight_n; i++) {
-        store_message_forget(s->inflight[i].op); /* written long since: an acknowledgement deletes it */
-        s->inflight[i].op = NULL;
-    }
-    atomic_fetch_add(&shard->broker->counters.moved, 1);
-    depart(shard, s, to);
-}
-
-bool session_in_transit(const Shard *shard, Space *space, Str client_id) {
-    pthread_mutex_lock(&space->sessions_lock);
-    const Session *s = map_get(&space->sessions, client_id);
-    bool yes = s && atomic_load(&s->shard_index) == shard->index && s->moving;
-    pthread_mutex_unlock(&space->sessions_lock);
-    return yes;
 }
 
 /* Another shard's may be freed as soon as the lock is let go. */
@@ -483,82 +394,4 @@ Session *session_here(Shard *shard, Space *space, Str client_id) {
     if (s && atomic_load(&s->shard_index) != shard->index) s = NULL;
     pthread_mutex_unlock(&space->sessions_lock);
     return s;
-}
-
-Session *session_restore(Shard *shard, Space *space, Str client_id) {
-    Session *s = session_new(shard, space, client_id);
-    map_put(&space->sessions, s->client_id, s);
-    return s;
-}
-
-/* ------------------------------------------------------------------------------------------------ take-over */
-
-typedef struct {
-    Task task;
-    Shard *from; /* who asked */
-    Client *client;
-    Session *session;
-    SessionGotFn *got;
-} Take;
-
-static void take(Take *t, Shard *here);
-
-static void take_task(Task *task, Reactor *r) {
-    take((Take *)task, shard_of(r));
-}
-
-static void finish(Take *t) {
-    Session *s = t->session;
-    s->moving = false;
-    timer_disarm(&s->expiry);
-    t->got(t->client, s);
-    client_release(t->client);
-    free(t);
-}
-
-static void arrived(Task *task, Reactor *r) {
-    (void)r;
-    finish((Take *)task);
-}
-
-/* On the shard that owned the session: its connection goes, then the session. */
-static void give(Take *t, Shard *here, Session *s) {
-    timer_disarm(&s->expiry);
-    if (s->client)
-        client_leave(s->client, LEAVE_DUPLICATE, MQTT_SESSION_TAKEN_OVER, "another connection has its client id");
-    ghost(here, s, false);
-    timer_disarm(&s->expiry);
-    t->session = s;
-    if (here == t->from) {
-        finish(t);
-        return;
-    }
-    depart(here, s, t->from);
-    t->task.run = arrived;
-    reactor_post(t->from->reactor, &t->task);
-}
-
-static void take(Take *t, Shard *here) {
-    Space *space = t->client->space;
-    pthread_mutex_lock(&space->sessions_lock);
-    Session *s = map_get(&space->sessions, t->client->client_id);
-    int owner = s ? atomic_load(&s->shard_index) : t->from->index;
-    if (!s && here == t->from) {
-        s = session_new(here, space, t->client->client_id);
-        map_put(&space->sessions, s->client_id, s);
-    }
-    pthread_mutex_unlock(&space->sessions_lock);
-    if (owner == here->index && s && !s->moving && !s->hold) {
-        give(t, here, s);
-        return;
-    }
-    t->task.run = take_task; /* elsewhere, or it has just come here: ask (again) */
-    reactor_post(here->broker->shards[owner]->reactor, &t->task);
-}
-
-void session_take(Shard *shard, Client *client, SessionGotFn *got) {
-    Take *t = mem_new(sizeof *t);
-    *t = (Take){ .from = shard, .client = client, .got = got };
-    client_retain(client);
-    take(t, shard);
 }

@@ -17,22 +17,8 @@ typedef struct {
     Confirm *confirm; /* a direct message: who waits for the PUBACK */
 } Inflight;
 
-/* A QoS 1 message that waits for room in the window, of a session that is not kept. */
-typedef struct Waiting {
-    struct Waiting *next;
-    Str topic, payload, props;
-    bool retain, has_expiry;
-    int64_t expires_ms;
-    size_t bytes; /* all of it */
-    uint8_t data[];
-} Waiting;
-
-typedef struct {
-    Waiting *first, **tail;
-    size_t n, bytes;
-} WaitingList;
-
-typedef struct Hold Hold; /* hold.c */
+typedef struct WaitingList WaitingList; /* waiting.h */
+typedef struct Hold Hold;               /* hold.c */
 
 struct Session {
     /* what each delivery needs, side by side */
@@ -48,7 +34,7 @@ struct Session {
     bool ids_mixed;       /* those under way do not go up in one round: window_id */
     bool ghost;           /* nothing but its version number; counted in its shard */
     WaitingList *waiting; /* NULL: none */
-    Hold *hold;           /* it has just come here: new messages wait for older ones; NULL: not */
+    Hold *hold;           /* hold.h: it has just come here: new messages wait for older ones; NULL: not */
 
     Str client_id;
     MqttVersion version;
@@ -71,17 +57,16 @@ struct Session {
 };
 
 Str session_principal(const Session *s); /* the id of whose connection it is, or was */
-/* The session of this client id in the space of its account; made when there is none. Runs `got` on the shard's
- * thread once the session is the shard's and no other connection has it (a former one is told to go). */
-typedef void SessionGotFn(Client *client, Session *session);
-void session_take(Shard *shard, Client *client, SessionGotFn *got);
-
 /* The session of this client id when it is this shard's, else NULL. */
 Session *session_here(Shard *shard, Space *space, Str client_id);
 
-/* One that the store brought back. */
-Session *session_restore(Shard *shard, Space *space, Str client_id);
+/* A new one in the space. Under its sessions_lock, but for those that the store brings back. */
+Session *session_add(Shard *shard, Space *space, Str client_id);
 
+/* Its topics' routes are out of date. */
+void session_touch(Session *s);
+/* Nothing but its version number is there, or more again. */
+void session_ghost(Shard *shard, Session *s, bool is);
 /* Ends subscriptions and messages, here and in the store. The Session itself stays, for its version number. */
 void session_clear(Shard *shard, Session *s);
 /* The client left: keep it, or clear it, and let it go after its time. */
@@ -91,22 +76,19 @@ void session_free(Session *s); /* when the broker ends */
 bool session_may_receive(const Session *s, Str topic);
 void session_note_overlaps(Session *s);
 
-/* ---- from shard to shard: live ones (move.c), and taken over ---- */
+/* ---- from shard to shard (handover.c) ---- */
 
+/* The session of this client id in the space of its account; made when there is none. Runs `got` on the shard's
+ * thread once the session is the shard's and no other connection has it (a former one is told to go). */
+typedef void SessionGotFn(Client *client, Session *session);
+void session_take(Shard *shard, Client *client, SessionGotFn *got);
 bool session_quiet(const Session *s); /* nothing of it is under way on its shard */
 /* It is the other shard's from now on, connected as it is. */
 void session_depart(Shard *shard, Session *s, Shard *to);
 /* Whether it is this shard's, but has not arrived. */
 bool session_in_transit(const Shard *shard, Space *space, Str client_id);
-/* A message for who has just come here: behind what is still sent on to it. Those that are, are not taken here. */
-void session_hold(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain);
-void session_hold_begin(Session *s, const Departure *d);
-bool session_held_by(const Session *s, const Departure *d);
-bool session_takes_older(const Session *s); /* what is sent on is for it */
-void session_hold_forget(Session *s);       /* the session ends: so do its messages */
-void session_hold_drop(Session *s);         /* when the broker ends */
-/* Nothing is sent on any more: those that waited go out. */
-void session_caught_up(Shard *shard, Session *s);
+
+/* ---- messages ---- */
 
 /* Hands a message to a session of this shard. */
 void session_deliver(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain);
