@@ -135,10 +135,11 @@ Err pair_load(Str dir, const char *file, KeyPair *out, Arena *arena, Str *why) {
     OPENSSL_cleanse((void *)(uintptr_t)text.ptr, text.len);
     if (!whole) {
         pair_free(&pair);
-        *why = str_format(arena,
-                          "%s does not hold a private key and its certificate; put back a copy of it, or remove it "
-                          "and a new one is made (a new CA is one that devices do not trust yet)",
-                          path);
+        *why = str_format(
+            arena,
+            "%s is damaged: it does not hold a private key and its certificate; put back a copy of it, or remove it "
+            "and a new one is made (a new CA is one that devices do not trust yet)",
+            path);
         return ERR_CORRUPT;
     }
     *out = pair;

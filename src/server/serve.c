@@ -94,25 +94,12 @@ static void block_signals(void) {
     signal(SIGPIPE, SIG_IGN);
 }
 
-int command_serve(int argc, char **argv) {
-    Arena arena = { 0 };
-    Settings settings;
+static int run_until_signal(const Settings *settings) {
     Str why;
-    argc--, argv++; /* "serve" */
-    if (argc > 0 && strcmp(argv[0], "--help") == 0) {
-        Str help = settings_help(&arena);
-        printf("starling serve [--name VALUE] ...\n%.*s", PS(help));
-        arena_free(&arena);
-        return 0;
-    }
-    if (settings_read(argc, argv, &arena, &settings, &why) != OK) {
-        fprintf(stderr, "starling serve: %.*s\n", PS(why));
-        return 2;
-    }
     raise_file_limit();
     block_signals();
     Server *s = mem_new(sizeof *s);
-    Err e = server_open(s, &settings, &why);
+    Err e = server_open(s, settings, &why);
     if (e != OK) {
         const char *advice = e == ERR_CORRUPT && str_find_str(why, S("damaged")) == SIZE_MAX
                                  ? ": the data are damaged, restore them from a backup"
@@ -120,12 +107,11 @@ int command_serve(int argc, char **argv) {
         fprintf(stderr, "starling serve: %.*s%s\n", PS(why), advice);
         server_abandon(s);
         free(s);
-        arena_free(&arena);
         return 1;
     }
     server_run(s);
     if (write_ready(s) != OK)
-        fprintf(stderr, "starling serve: cannot write %s/ready.json: %s\n", settings.data, strerror(errno));
+        fprintf(stderr, "starling serve: cannot write %s/ready.json: %s\n", settings->data, strerror(errno));
     say_ready(s);
     notify("READY=1");
     wait_for_signal();
@@ -133,6 +119,27 @@ int command_serve(int argc, char **argv) {
     remove_ready(s);
     server_close(s);
     free(s);
-    arena_free(&arena);
     return 0;
+}
+
+static int serve(int argc, char **argv, Arena *arena) {
+    Settings settings;
+    Str why;
+    if (argc > 0 && strcmp(argv[0], "--help") == 0) {
+        Str help = settings_help(arena);
+        printf("starling serve [--name VALUE] ...\n%.*s", PS(help));
+        return 0;
+    }
+    if (settings_read(argc, argv, arena, &settings, &why) != OK) {
+        fprintf(stderr, "starling serve: %.*s\n", PS(why));
+        return 2;
+    }
+    return run_until_signal(&settings);
+}
+
+int command_serve(int argc, char **argv) {
+    Arena arena = { 0 };
+    int status = serve(argc - 1, argv + 1, &arena);
+    arena_free(&arena);
+    return status;
 }

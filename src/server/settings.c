@@ -1,9 +1,12 @@
 #include "server/settings.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "base/writer.h"
 
 /* A table of settings; reading, checking and help walk it. On the command line a setting is --name VALUE or
@@ -160,7 +163,7 @@ static Err read_file(Settings *out, const char *path, Arena *arena, Str *why) {
     char line[4096];
     Err e = OK;
     if (!f) {
-        *why = str_format(arena, "config: cannot read '%s'", path);
+        *why = str_format(arena, "config: cannot read '%s': %s", path, strerror(errno));
         return ERR_INVALID;
     }
     for (int n = 1; e == OK && fgets(line, sizeof line, f); n++) {
@@ -187,10 +190,29 @@ static Err read_args(Settings *out, int argc, char **argv, bool config_only, Are
             value = S("true");
         else if (!value.ptr && s && i + 1 < argc)
             value = str_c(argv[++i]);
-        if (config_only && !str_eq(name, S("config"))) continue;
+        if (config_only && s && !str_eq(name, S("config"))) continue;
         Err e = set_named(out, name, value, arena, why);
         if (e != OK) return e;
     }
+    return OK;
+}
+
+static Err check_choices(const Settings *s, Arena *arena, Str *why) {
+    const struct { const char *name, *value; } versions[] = { { "tls-min", s->tls_min }, { "tls-max", s->tls_max } };
+    LogLevel level;
+    if (log_level_parse(str_c(s->log_level), &level) != OK) {
+        *why = str_format(arena, "log-level: got '%s', expected debug, info, warn or error", s->log_level);
+        return ERR_INVALID;
+    }
+    if (s->rules_ca && access(s->rules_ca, R_OK) != 0) {
+        *why = str_format(arena, "rules-ca: cannot read '%s': %s", s->rules_ca, strerror(errno));
+        return ERR_INVALID;
+    }
+    for (size_t i = 0; i < 2; i++)
+        if (versions[i].value && strcmp(versions[i].value, "1.2") != 0 && strcmp(versions[i].value, "1.3") != 0) {
+            *why = str_format(arena, "%s: got '%s', expected 1.2 or 1.3", versions[i].name, versions[i].value);
+            return ERR_INVALID;
+        }
     return OK;
 }
 
@@ -214,7 +236,7 @@ static Err check(const Settings *s, Arena *arena, Str *why) {
         *why = str_format(arena, "tls-chain and tls-key: one is given, both are expected");
         return ERR_INVALID;
     }
-    return OK;
+    return check_choices(s, arena, why);
 }
 
 static Settings defaults(void) {

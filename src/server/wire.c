@@ -316,11 +316,8 @@ Err server_open(Server *s, const Settings *settings, Str *why) {
     s->env.data_dir = str_c(settings->data);
     s->started_ms = real_ms();
     s->admin.started_ms = s->started_ms;
-    if (log_level_parse(str_c(settings->log_level), &s->log.least) != OK) {
-        *why = str_format(&s->arena, "log-level: got '%s', expected debug, info, warn or error", settings->log_level);
-        return ERR_INVALID;
-    }
-    Err e = open_store_and_more(s, why);
+    Err e = log_level_parse(str_c(settings->log_level), &s->log.least);
+    if (e == OK) e = open_store_and_more(s, why);
     if (e == OK) e = open_identity(s, why);
     if (e == OK) open_reactors(s);
     if (e == OK) e = outward_open(s, why);

@@ -258,8 +258,10 @@ static int run(Trial *t) {
     if (e == OK) e = open_message(t, &why);
     if (e != OK) return args_fail("%.*s", PS(why));
     if (t->version) version_text = str_c(t->version);
-    if (sql_version_parse(version_text, &version) != OK)
-        return args_fail("there is no SQL version '%.*s'; they are 2015-10-08, 2016-03-23 and beta", PS(version_text));
+    if (sql_version_parse(version_text, &version) != OK) {
+        static const char TEXT[] = "there is no SQL version '%.*s'; they are 2015-10-08, 2016-03-23 and beta";
+        return t->version ? args_wrong(USAGE, TEXT, PS(version_text)) : args_fail(TEXT, PS(version_text));
+    }
     if (sql_compile(t->statement, version, &t->arena, &t->sql, &fault) != OK) return show_fault(t->statement, &fault);
     SqlOutside outside = { .ctx = t, .call = answer };
     t->env.outside = &outside;
