@@ -59,8 +59,8 @@ class ApiLoad:
             return self.restart(system, row)
         if isinstance(system, Starling):
             system.renew()
-        system.start(row)
         try:
+            system.start(row)
             if row.load == ("nothing",):
                 return self.fresh(system, row)
             for what in row.setup:

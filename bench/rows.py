@@ -41,7 +41,7 @@ class Row:
 
 
 PAIRS = ("fanin", "--clients", "50")
-CPU = ("CPU s / million", "broker_cpu_s_per_million")
+CPU = ("CPU s / million messages", "broker_cpu_s_per_million")
 P50 = ("µs", "latency_us.p50")
 CONNECT = ("connect", "--clients", "2000", "--seconds", "1")
 
@@ -52,22 +52,28 @@ def idle(n):
 
 MESSAGES = (
     Row("fanin-q0", "50 publishers to 50 subscribers, QoS 0, 64 bytes, window 50", *CPU, PAIRS, (Target(1.6, FLOOR),)),
-    Row("fanin-q1", "the same, QoS 1", *CPU, (*PAIRS, "--qos", "1"), (Target(1.6, FLOOR),)),
-    Row("fanin-w1", "the same, QoS 0, window 1", *CPU, (*PAIRS, "--window", "1"), (Target(1.15, FLOOR),)),
-    Row("fanin-20k", "the same, 20,000 messages a second", *CPU, (*PAIRS, "--rate", "20000"), (Target(1.05, FLOOR),)),
-    Row("latency-20k", "its latency, half of the messages below", *P50, (*PAIRS, "--rate", "20000"), (Target(80),)),
-    Row("latency-20k-p999", "its latency, 99.9 % below", "µs", "latency_us.p999", (*PAIRS, "--rate", "20000")),
+    Row("fanin-q1", "50 to 50, QoS 1, 64 bytes, window 50", *CPU, (*PAIRS, "--qos", "1"), (Target(1.6, FLOOR),)),
+    Row("fanin-w1", "50 to 50, QoS 0, window 1", *CPU, (*PAIRS, "--window", "1"), (Target(1.15, FLOOR),)),
+    Row("fanin-20k", "50 to 50, QoS 0, 20,000 messages a second", *CPU, (*PAIRS, "--rate", "20000"),
+        (Target(1.05, FLOOR),)),
+    Row("latency-20k", "latency of 20,000 a second, 50 to 50: half below", *P50, (*PAIRS, "--rate", "20000"),
+        (Target(80),)),
+    Row("latency-20k-p999", "latency of 20,000 a second, 50 to 50: 99.9 % below", "µs", "latency_us.p999",
+        (*PAIRS, "--rate", "20000")),
     Row("fanin-tls", "50 to 50, QoS 0, mutual TLS 1.3", *CPU, PAIRS, (Target(1.5, FLOOR),), tls=True),
-    Row("latency-20k-tls", "mutual TLS 1.3, 20,000 a second, half below", *P50, (*PAIRS, "--rate", "20000"),
+    Row("latency-20k-tls", "latency of 20,000 a second, 50 to 50, mutual TLS 1.3: half below", *P50,
+        (*PAIRS, "--rate", "20000"),
         (Target(110),), tls=True),
-    Row("interleaved", "each of 50 publishers to the topics of 50 subscribers in turn", *CPU,
+    Row("interleaved", "each of 50 publishers to the topics of 50 subscribers in turn, QoS 0", *CPU,
         ("interleaved", "--clients", "50"), (Target(0.55), Target(0.2, "mochi"))),
     Row("fanout-q0", "1 publisher to 1,000 subscribers, QoS 0", *CPU, ("fanout", "--clients", "1000"),
         (Target(0.5, "rumqttd"),)),
-    Row("fanout-q1", "the same, QoS 1", *CPU, ("fanout", "--clients", "1000", "--qos", "1"), (Target(0.5, "rumqttd"),)),
+    Row("fanout-q1", "1 publisher to 1,000 subscribers, QoS 1", *CPU, ("fanout", "--clients", "1000", "--qos", "1"),
+        (Target(0.5, "rumqttd"),)),
     Row("wildcards", "50 to 50, QoS 0, with 100,000 wildcard subscriptions in the table", *CPU,
         ("wildcard", "--clients", "50", "--wild", "100000"), (Target(1.05, row="wildcards-none"),)),
-    Row("wildcards-none", "the same with one", *CPU, ("wildcard", "--clients", "50", "--wild", "1")),
+    Row("wildcards-none", "50 to 50, QoS 0, with one wildcard subscription", *CPU,
+        ("wildcard", "--clients", "50", "--wild", "1")),
     Row("subscription-memory", "memory of one of 100,000 subscriptions", "kB", "kb_per_subscription",
         ("wildcard", "--clients", "50", "--wild", "100000"), (Target(0.5),)),
 )
@@ -75,14 +81,18 @@ MESSAGES = (
 CONNECTIONS = (
     Row("connect", "CPU of a new handshake and CONNECT, mutual TLS 1.3", "µs", "broker_cpu_us_per_connect", CONNECT,
         (Target(0.9, FLOOR),), tls=True),
-    Row("resume", "the same, resumed", "µs", "broker_cpu_us_per_connect", ("resume", *CONNECT[1:]),
+    Row("resume", "CPU of a resumed handshake and CONNECT, mutual TLS 1.3", "µs", "broker_cpu_us_per_connect",
+        ("resume", *CONNECT[1:]),
         (Target(0.3, FLOOR + " of `connect`"),), tls=True),
     Row("connect-plain", "CPU of a CONNECT without TLS", "µs", "broker_cpu_us_per_connect", CONNECT),
     Row("idle-tls-1k", "memory of an idle TLS connection, 1,000 of them", "kB", "kb_per_connection", idle(1000), tls=True),
-    Row("idle-tls-5k", "5,000", "kB", "kb_per_connection", idle(5000), (Target(25),), tls=True),
+    Row("idle-tls-5k", "memory of an idle TLS connection, 5,000 of them", "kB", "kb_per_connection", idle(5000),
+        (Target(25),), tls=True),
     Row("idle-1k", "memory of an idle connection without TLS, 1,000 of them", "kB", "kb_per_connection", idle(1000)),
-    Row("idle-5k", "5,000", "kB", "kb_per_connection", idle(5000), (Target(1),)),
-    Row("idle-19k", "19,000", "kB", "kb_per_connection", idle(19000), (Target(1),)),
+    Row("idle-5k", "memory of an idle connection without TLS, 5,000 of them", "kB", "kb_per_connection", idle(5000),
+        (Target(1),)),
+    Row("idle-19k", "memory of an idle connection without TLS, 19,000 of them", "kB", "kb_per_connection", idle(19000),
+        (Target(1),)),
 )
 
 REACTORS = (
@@ -103,8 +113,8 @@ API = (
     Row("thing-create", "10,000 times CreateThing", "s", "seconds", ("create-10000",), (Target(0.5),), kind="api"),
     Row("thing-create-cpu", "CreateThing, CPU of one", "ms", "server_cpu_ms", ("create-10000",), kind="api"),
     Row("start", "from start to ready, empty", "ms", "start_ms", ("nothing",), (Target(50),), kind="api"),
-    Row("start-cpu", "its CPU", "ms", "start_cpu_ms", ("nothing",), kind="api"),
-    Row("resident", "resident memory then", "MB", "rss_mb", ("nothing",), (Target(30),), kind="api"),
+    Row("start-cpu", "CPU from start to ready, empty", "ms", "start_cpu_ms", ("nothing",), kind="api"),
+    Row("resident", "resident memory when ready, empty", "MB", "rss_mb", ("nothing",), (Target(30),), kind="api"),
 )
 
 STORE = (

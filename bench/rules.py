@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """What a rule costs through the whole server, with 1, 100 and 10,000 rules installed of which one's topic matches.
 
-    .venv/bin/python bench/rules.py [--rounds N] [--messages N]
+    .venv/bin/python bench/rules.py [--rounds N] [--messages N] [--write]
 
 Publishes {"temp": …} as QoS 0 by one client without TLS as fast as the server reads, to `a/7/t`, and waits until the
 rule `SELECT temp, topic(2) AS dev FROM 'a/+/t' WHERE temp > 50` has run on all of them. CPU is the server process's, less
 what the same messages cost without any rule. `--write` puts the table into bench/README.md.
 """
 import argparse
+import datetime
 import os
 import pathlib
 import statistics
@@ -19,6 +20,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tools")]
 from arguments import positive  # noqa: E402
+from ending import finish  # noqa: E402
+from revision import commit, medians  # noqa: E402
 from support import wire  # noqa: E402
 from support.rules import figure, payload, republish  # noqa: E402
 from support.server import Server  # noqa: E402
@@ -98,8 +101,8 @@ def measure(count, actions, messages, rounds):
 
 
 def table(args):
-    lines = [f"`SELECT temp, topic(2) AS dev FROM 'a/+/t' WHERE temp > 50`, {args.messages:,} messages a round, medians of "
-             f"{args.rounds} rounds, load average {os.getloadavg()[0]:.1f}", "",
+    lines = [f"`bench/rules.py --rounds {args.rounds}`, commit {commit()}, {datetime.date.today()}; `{SQL}`, "
+             f"{args.messages:,} messages a round, {medians(args.rounds)}; load average {os.getloadavg()[0]:.1f}", "",
              "| rules installed | action | CPU µs a message, no rule | **with them** | the rule's share | "
              "messages a second a core | messages a second here |",
              "| ---: | --- | ---: | ---: | ---: | ---: | ---: |"]
@@ -113,10 +116,11 @@ def table(args):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=positive(int), default=5)
-    parser.add_argument("--messages", type=positive(int), default=300000)
-    parser.add_argument("--write", action="store_true")
+    parser = argparse.ArgumentParser(prog="bench/rules.py", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=positive(int), default=5, help="of each number of rules (default: 5)")
+    parser.add_argument("--messages", type=positive(int), default=300000, help="of a round (default: 300000)")
+    parser.add_argument("--write", action="store_true", help="into bench/README.md; without, the table is printed")
     args = parser.parse_args()
     lines = table(args)
     if args.write:
@@ -128,4 +132,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    finish("bench/rules.py", main)

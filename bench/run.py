@@ -2,7 +2,8 @@
 """Measures Starling beside its peers and the floors, and writes the tables of bench/README.md and the charts.
 
    ./dev bench                 every row, three rounds; writes bench/README.md and bench/charts
-   ./dev bench NAME...         only these rows (a prefix is enough); prints their tables
+   ./dev bench --print         every row; prints the tables and writes nothing
+   ./dev bench NAME...         only these rows (a prefix is enough); prints their tables and writes nothing
    ./dev bench --rounds N --seconds S
 
 A round runs each load on each system in turn, each time on a freshly started process; the tables state medians. What is
@@ -21,6 +22,8 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
 from arguments import positive  # noqa: E402
+from ending import finish  # noqa: E402
+from revision import commit, medians  # noqa: E402
 import rows as all_rows
 from apiload import ApiLoad
 from rows import FLOOR, STARLING
@@ -52,8 +55,8 @@ def progress(text):
 
 
 def message_load(system, row, seconds):
-    system.start(row)
     try:
+        system.start(row)
         command = [MQLOAD, *row.load, "--port", system.port, "--pid", system.process.pid]
         if row.work not in ("connect", "resume"):
             command += ["--seconds", seconds]
@@ -82,8 +85,17 @@ class Run:
             system = self.systems[kind] = kind(self.folder)
             progress(f"preparing {system.name}")
             system.prepare()
-            self.versions[system.name] = system.version()
+            if system.missing:
+                progress("")
+                print(f"bench: {system.name}: {system.missing}; its cells say so", file=sys.stderr, flush=True)
+            else:
+                self.versions[system.name] = system.version()
         return self.systems[kind]
+
+    def end(self):
+        """Nothing is left running, whatever happened."""
+        for system in self.systems.values():
+            system.stop()
 
     def measure(self, system, row):
         if row.work in ("api", "restart"):
@@ -181,29 +193,31 @@ def floors(folder):
             **run("handshake", "ca.pem", "server.pem", "server.key", "client.pem", "client.key")}
 
 
-def met(run, bare, row, target, ours, ratio):
-    """True, False, or None where there is nothing to compare with."""
-    if ours is None:
-        return None
-    other = 1.0
-    if ratio is not None:
-        ours = ratio
-    elif target.of == "ministack over HTTP":
+def ratio_of_medians(run, bare, row, target, ours):
+    """To what is not measured beside the row in each round."""
+    other = None
+    if target.of == "ministack over HTTP":
         other = run.figure(row_named("shadow-update-rate"), "ministack")
     elif target.of == FLOOR and row.work == "shadow":
         other = bare.get("store")
-    elif target.of or target.row:
+    return ours / other if ours is not None and other else None
+
+
+def met(target, ours, ratio):
+    """True, False, or None where there is nothing to compare with."""
+    value = ratio if target.of or target.row else ours
+    if value is None:
         return None
-    if other is None:
-        return None
-    return ours >= target.factor * other if target.least else ours <= target.factor * other
+    return value >= target.factor if target.least else value <= target.factor
 
 
 def goal(run, bare, row, target, kinds, ours):
     """A target, its ratio where the column of the floor's does not say it, and the verdict."""
-    ratio = run.ratio(row, target, kinds)
-    stated = "" if ratio is None or target.of == FLOOR else f" (× {ratio:.2f})"
-    verdict = {None: "?", True: "met", False: "**missed**"}[met(run, bare, row, target, ours, ratio)]
+    paired = run.ratio(row, target, kinds)
+    ratio = ratio_of_medians(run, bare, row, target, ours) if paired is None else paired
+    in_column = target.of == FLOOR and paired is not None
+    stated = "" if ratio is None or in_column else f" (× {ratio:.2f})" if ratio < 10 else f" (× {number(ratio)})"
+    verdict = {None: "?", True: "met", False: "**missed**"}[met(target, ours, ratio)]
     return f"{target.text()}{stated}: {verdict}"
 
 
@@ -261,12 +275,6 @@ def machine():
     return f"{os.cpu_count()} cores of {model}, Linux {os.uname().release.split('-')[0]}"
 
 
-def commit():
-    def git(*arguments):
-        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    return git("rev-parse", "--short", "HEAD") + (" and changes" if git("status", "--porcelain", "-uno", "src") else "")
-
-
 def write_readme(lines):
     head, rest = README.read_text().split(BEGIN, 1)
     _, tail = rest.split(END, 1)
@@ -281,24 +289,57 @@ def write_charts(run):
             if row.name not in CHARTED:
                 continue
             bars = [(s.name, run.figure(row, s.name)) for s in map(run.system, kinds)]
-            (CHARTS / f"{row.name}.svg").write_text(chart(row.title, row.unit, bars))
+            unit = f"{row.unit}; {'more' if row.more_is_better else 'less'} is better"
+            (CHARTS / f"{row.name}.svg").write_text(chart(row.title, unit, bars))
             made.append(f"![{row.title}](charts/{row.name}.svg)")
     return made
 
 
-def main():
+def arguments():
     names = [r.name for _, rows, _ in TABLES for r in rows]
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="rows: " + ", ".join(names))
-    parser.add_argument("--rounds", type=positive(int), default=3)
-    parser.add_argument("--seconds", type=positive(float), default=3, help="of each measured span")
-    parser.add_argument("--without", nargs="*", default=[], metavar="NAME", help="not these rows, which then stay empty")
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="rows, or how their names begin: " + ", ".join(names))
+    parser.add_argument("--print", action="store_true", help="prints the tables and writes nothing, as with names")
+    parser.add_argument("--rounds", type=positive(int), default=3, help="how often each load runs (default: 3)")
+    parser.add_argument("--seconds", type=positive(float), default=3, help="of each measured span (default: 3)")
+    parser.add_argument("--without", nargs="+", default=[], metavar="NAME",
+                        help="not these rows (whole names), which then stay empty")
     options = parser.parse_args()
+    wrong = [n for n in options.names if not any(name.startswith(n) for name in names)]
+    wrong += [n for n in options.without if n not in names]
+    if wrong:
+        parser.error(f"there is no row {' and no row '.join(wrong)}; there are {', '.join(names)}")
+    return options
+
+
+def chosen(options):
     tables = [(title, tuple(r for r in rows if not options.names or any(r.name.startswith(n) for n in options.names)),
                kinds) for title, rows, kinds in TABLES]
-    tables = [t for t in tables if t[1]]
-    if not tables:
-        parser.error(f"no row {' '.join(options.names)}; there are {', '.join(names)}")
+    return [t for t in tables if t[1]]
+
+
+def report(run, tables, bare, loads):
+    """The lines of all that was measured."""
+    rounds, seconds = run.options.rounds, run.options.seconds
+    peers = [v for n, v in run.versions.items() if n != FLOOR and not n.startswith(STARLING)]
+    lines = ["; ".join([f"`./dev bench`, commit {commit()}, {datetime.date.today()}", f"{machine()}, load average "
+                        f"{min(loads):.1f} to {max(loads):.1f}", *([", ".join(peers)] if peers else []),
+                        f"{medians(rounds)} of {seconds:g} s" + (" (moto and ministack: one round)" if rounds > 1 else "")]), ""]
+    lines += [f"Floors of the libraries: RocksDB {number(bare.get('store'))} records a second in synced batches of 64; "
+              f"yyjson {number(bare.get('document'))} µs to read, change and write a shadow document; OpenSSL's part of "
+              f"a mutual TLS 1.3 handshake in memory {number(bare.get('new_us'))} µs.", ""]
+    for title, rows, kinds in tables:
+        lines += one_table(run, bare, title, rows, kinds)
+    return lines + (faults(run, tables) or ["No message was lost or out of order."])
+
+
+def main():
+    options = arguments()
+    tables, writes = chosen(options), not (options.names or options.print)
+    if writes:
+        print("bench: writes bench/README.md and bench/charts at its end; with --print it only prints", file=sys.stderr,
+              flush=True)
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with tempfile.TemporaryDirectory(prefix="starling-bench-") as folder:
@@ -307,25 +348,18 @@ def main():
         run = Run(options, folder)
         loads = [os.getloadavg()[0]]
         bare = floors(folder)
-        for turn in range(options.rounds):
-            run.round(turn, tables)
-            loads.append(os.getloadavg()[0])
+        try:
+            for turn in range(options.rounds):
+                run.round(turn, tables)
+                loads.append(os.getloadavg()[0])
+        finally:
+            run.end()
         progress("")
-        peers = ", ".join(v for n, v in run.versions.items() if n not in (FLOOR,) and not n.startswith(STARLING))
-        lines = [f"`./dev bench`, commit {commit()}, {datetime.date.today()}; {machine()}, load average "
-                 f"{min(loads):.1f} to {max(loads):.1f}; {peers}; medians of {options.rounds} rounds of "
-                 f"{options.seconds:g} s (moto and ministack: one round)", ""]
-        lines += [f"Floors of the libraries: RocksDB {number(bare.get('store'))} records a second in synced batches of 64; "
-                  f"yyjson {number(bare.get('document'))} µs to read, change and write a shadow document; OpenSSL's part of "
-                  f"a mutual TLS 1.3 handshake in memory {number(bare.get('new_us'))} µs.", ""]
-        for title, rows, kinds in tables:
-            lines += one_table(run, bare, title, rows, kinds)
-        wrong = faults(run, tables)
-        lines += wrong if wrong else ["No message was lost or out of order."]
+        lines = report(run, tables, bare, loads)
         print("\n".join(lines))
-        if not options.names:
+        if writes:
             write_readme([*lines, "", *write_charts(run)])
 
 
 if __name__ == "__main__":
-    main()
+    finish("bench", main)

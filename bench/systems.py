@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 from device import make_device
@@ -54,6 +55,7 @@ class System:
     """One process. `cannot` says why it cannot carry out a row, or nothing."""
     name = ""
     connections = 64  # of loads of the API
+    missing = ""  # why it cannot be measured here at all
     cannot_kinds: dict = {}
 
     def __init__(self, folder):
@@ -61,10 +63,17 @@ class System:
         self.ca, self.cert, self.key = folder / "ca.pem", folder / "client.pem", folder / "client.key"
 
     def prepare(self):
-        """Installs or builds what is missing; ends the bench with a sentence where that fails."""
+        """Installs or builds what is missing, or says in `missing` why that fails."""
+
+    def build(self, *command, **options):
+        """By a peer's own tool; the reason why it failed is on the terminal."""
+        if not shutil.which(command[0]):
+            self.missing = f"no {command[0]} here"
+        elif subprocess.run([str(c) for c in command], check=False, stdout=sys.stderr, **options).returncode:
+            self.missing = f"{command[0]} could not build it"
 
     def cannot(self, row):
-        return self.cannot_kinds.get(row.work)
+        return self.missing or self.cannot_kinds.get(row.work)
 
     def run(self, command, **environment):
         began = time.monotonic()
@@ -90,12 +99,15 @@ class System:
         raise NotImplementedError
 
     def stop(self):
+        if self.process is None:
+            return
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self.process = None
 
     def version(self):
         return self.name
@@ -114,6 +126,10 @@ class Relay(System):
 
 class Mosquitto(System):
     name = "mosquitto"
+    program = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")  # where Debian puts it
+
+    def prepare(self):
+        self.missing = "" if self.program else "no mosquitto here"
 
     def start(self, row):
         self.port = free_port()
@@ -125,10 +141,10 @@ class Mosquitto(System):
                       "require_certificate true"]
         config = self.folder / "mosquitto.conf"
         config.write_text("\n".join(lines) + "\n")
-        self.wait(self.accepts, self.run(["mosquitto", "-c", config]))
+        self.wait(self.accepts, self.run([self.program, "-c", config]))
 
     def version(self):
-        said = subprocess.run(["mosquitto", "-h"], capture_output=True, text=True).stdout
+        said = subprocess.run([self.program, "-h"], capture_output=True, text=True).stdout
         return said.splitlines()[0].replace(" version", "") if said else self.name
 
 
@@ -138,14 +154,9 @@ class Rumqttd(System):
     program = PEERS / "rumqttd/bin/rumqttd"
 
     def prepare(self):
-        if self.program.exists():
-            return
-        if not shutil.which("cargo"):
-            self.cannot = lambda row: "no cargo here"
-            return
-        # Not --locked: its lock file names a version of metrics that rustc 1.95 refuses (E0521).
-        subprocess.run(["cargo", "install", "rumqttd", "--version", RUMQTTD_VERSION, "--root", PEERS / "rumqttd"],
-                       check=True)
+        if not self.program.exists():
+            # Not --locked: its lock file names a version of metrics that rustc 1.95 refuses (E0521).
+            self.build("cargo", "install", "rumqttd", "--version", RUMQTTD_VERSION, "--root", PEERS / "rumqttd")
 
     def start(self, row):
         self.port = free_port()
@@ -183,10 +194,7 @@ class Mochi(System):
     program = PEERS / "mochi"
 
     def prepare(self):
-        if not shutil.which("go"):
-            self.cannot = lambda row: "no Go here"
-            return
-        subprocess.run(["go", "build", "-o", self.program, "."], cwd=ROOT / "bench/peers/mochi", check=True)
+        self.build("go", "build", "-o", self.program, ".", cwd=ROOT / "bench/peers/mochi")
 
     def start(self, row):
         self.port = free_port()
@@ -246,7 +254,7 @@ class Moto(System):
     connections = 8  # it answers one at a time, and closes each
 
     def cannot(self, row):
-        return "minutes" if row.load == ("create-10000",) else None
+        return "minutes" if row.load == ("create-10000",) else super().cannot(row)
 
     def start(self, row):
         self.port = free_port()

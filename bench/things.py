@@ -26,6 +26,8 @@ import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
 from arguments import positive  # noqa: E402
+from ending import finish  # noqa: E402
+from revision import commit, medians  # noqa: E402
 from device import Signer, starling_key, write_requests
 from systems import BUILD, ROOT, Moto, Starling
 
@@ -129,7 +131,11 @@ class Lister:
 
 def fresh(kind):
     system = kind(pathlib.Path(tempfile.mkdtemp(prefix="things-")))
-    system.start(API)
+    try:
+        system.start(API)
+    except BaseException:
+        system.stop()
+        raise
     return system
 
 
@@ -186,30 +192,33 @@ def row(title, n, rounds):
 
 
 def table(arguments, many, few, peer):
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     early, late = median(many, "early_us"), median(many, "late_us")
     ratio = statistics.median(m["cpu_us"] / m["few_us"] for m in many)
     load = os.getloadavg()[0]
     return "\n".join([
-        f"`bench/things.py --rounds {arguments.rounds} --peer-things {arguments.peer_things}`, commit {commit}, {datetime.date.today()}; {os.cpu_count()} cores "
-        f"(load average {load:.1f}), {Moto(pathlib.Path('/tmp')).version()}; medians of {arguments.rounds} rounds", "",
+        f"`bench/things.py --rounds {arguments.rounds} --peer-things {arguments.peer_things}`, commit {commit()}, {datetime.date.today()}; {os.cpu_count()} cores "
+        f"(load average {load:.1f}), {Moto(pathlib.Path('/tmp')).version()}; {medians(arguments.rounds)}", "",
         "| | things | creates a second | p99, ms | CPU a create, µs | listed a second | p99 of a page, ms | CPU a thing "
         "listed, µs | p99 of a page by attribute, ms |", "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         row("Starling", arguments.things, many), row("Starling", FIRST, few),
         *([row("moto_server", arguments.peer_things, peer)] if peer else []),
-        "", f"CPU of one create with {arguments.things:,} things to that with {FIRST:,}: × {ratio:.2f} (target: ≤ 1.1).", "",
+        "", f"CPU of one create with {arguments.things:,} things to that with {FIRST:,}: × {ratio:.2f} (target: ≤ 1.1), not "
+        "the ratio of the two cells but the median of those of pairs, one a round, whose sides ran in turn.", "",
         f"CPU of one create in the first half of {arguments.things:,} (behind the first {FIRST:,}): {early:.0f} µs; in the "
         f"second half: {late:.0f} µs, × {late / early:.2f}; in the dearest tenth, into which the store's compaction falls: "
         f"{median(many, 'most_us'):.0f} µs."])
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--things", type=positive(int), default=100_000)
-    parser.add_argument("--peer-things", type=int, default=2_000, help="0: without moto")
-    parser.add_argument("--rounds", type=positive(int), default=3)
+    parser = argparse.ArgumentParser(prog="bench/things.py", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--things", type=positive(int), default=100_000, help="that Starling has (default: 100000)")
+    parser.add_argument("--peer-things", type=int, default=2_000, help="that moto has (default: 2000; 0: without moto)")
+    parser.add_argument("--rounds", type=positive(int), default=3, help="each on fresh servers (default: 3)")
     parser.add_argument("--print", action="store_true", help="prints the table and writes nothing")
     arguments = parser.parse_args()
+    if arguments.things < FIRST * (PARTS + 1):
+        parser.error(f"--things {arguments.things} is less than {FIRST * (PARTS + 1)}: {FIRST} and {PARTS} parts of as many")
     many, few, peer = [], [], []
     for n in range(arguments.rounds):
         print(f"round {n + 1} of {arguments.rounds}", flush=True)
@@ -229,4 +238,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    finish("bench/things.py", main)
