@@ -42,7 +42,7 @@ class Pool:
         return self.threads.submit(work, *arguments)
 
     def run(self, command, **options):
-        """What subprocess.run does; for the work that was submitted."""
+        """What subprocess.run does, for the work that was submitted, which goes no further once the pool ends."""
         with self.lock:
             if self.ended:
                 raise concurrent.futures.CancelledError
@@ -51,6 +51,8 @@ class Pool:
         output, errors = process.communicate()
         with self.lock:
             self.running.discard(process)
+            if self.ended:
+                raise concurrent.futures.CancelledError
         return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
     def end(self):

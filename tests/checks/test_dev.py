@@ -141,3 +141,49 @@ def test_an_interrupted_command_ends_its_programs_and_starts_no_more():
             os.kill(pid, 0)
             status = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
             assert status == "Z", f"{pid} still runs"
+
+
+# -- fuzz, faults, coverage -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong, complaint", [
+    (("-1",), "./dev fuzz: error: seconds: got '-1', expected a whole number above 0"),
+    (("0",), "./dev fuzz: error: seconds: got '0', expected a whole number above 0"),
+    (("1.5", "mqtt"), "./dev fuzz: error: seconds: got '1.5', expected a whole number above 0"),
+    (("10", "mqtt", "nope"), "./dev fuzz: error: there is no target 'nope', only api "),
+])
+def test_fuzz_refuses_what_makes_no_sense(wrong, complaint):
+    status, output = said(sys.executable, "tools/fuzz", *wrong)
+    assert status == 2 and complaint in output
+
+
+@pytest.mark.parametrize("wrong, complaint", [
+    (("--runs=-1",), "./dev faults: error: argument --runs: got '-1', expected a whole number above 0"),
+    (("--runs=many",), "./dev faults: error: argument --runs: got 'many', expected a whole number above 0"),
+    (("--only", "nope"), "'nope' (choose from"),
+])
+def test_faults_refuses_what_makes_no_sense(wrong, complaint):
+    status, output = said(sys.executable, "tests/faults/run.py", *wrong)
+    assert status == 2 and complaint in output
+
+
+def test_coverage_without_a_run_says_what_makes_one(tmp_path):
+    (tmp_path / "tools").mkdir()
+    for name in ("coverage", "ending.py"):
+        (tmp_path / "tools" / name).write_bytes((ROOT / "tools" / name).read_bytes())
+    status, output = said(sys.executable, tmp_path / "tools/coverage", "--no-tests")
+    assert status == 1
+    assert output == "coverage: build-coverage/ has no run of the tests yet; ./dev test --coverage, without --no-tests, makes one\n"
+
+
+@pytest.mark.parametrize("command, name", [
+    ("bench/run.py", "./dev bench"), ("bench/things.py", "bench/things.py"), ("bench/rules.py", "bench/rules.py"),
+    ("tools/fuzz", "./dev fuzz"), ("tools/coverage", "./dev test --coverage"), ("tests/faults/run.py", "./dev faults"),
+    ("tests/faults/soak.py", "./dev soak"), ("tests/demo/demo.py", "./dev demo"),
+])
+def test_each_command_calls_itself_as_it_is_called_and_explains_each_option(command, name):
+    status, output = said(sys.executable, command, "--help", env={**os.environ, "COLUMNS": "200"})
+    assert status == 0 and output.startswith(f"usage: {name} [")
+    options = re.findall(r"^  (-\S.*?)(?:  +(.*))?$\n(^ {10,}\S.*$)?", output, re.M)
+    assert len(options) >= 2
+    assert not [option for option, beside, below in options if not beside and not below]

@@ -4,6 +4,7 @@
     ./dev demo --once    ends, with status 0 only if the device answered and no difference is left
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -15,7 +16,8 @@ import tempfile
 import threading
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1]), str(pathlib.Path(__file__).resolve().parents[2] / "tools")]
+from ending import INTERRUPTED, finish  # noqa: E402
 from support.server import BINARY, REGION, ROOT, Server, ServerFault  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -142,14 +144,17 @@ def run(server, once):
             print(EXPECTED, flush=True)
         else:
             guide(server, command)
-            device.process.wait()
+            with contextlib.suppress(KeyboardInterrupt):  # the end that the guide tells of
+                device.process.wait()
+                print("the device ended", file=sys.stderr)
+                return 1
         return 0
     finally:
         device.stop()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__.splitlines()[0])
     parser.add_argument("--once", action="store_true", help="end after the first round")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="starling-demo-") as folder:
@@ -160,11 +165,12 @@ def main():
             print(f"server | ready on ports {server.mqtt_port} (MQTT) and {server.https_port} (HTTPS)", flush=True)
             status = run(server, args.once)
         except KeyboardInterrupt:
-            status = 0
+            status = INTERRUPTED
+            print("\ndemo: interrupted", file=sys.stderr)
         except ServerFault as fault:
             print(fault, file=sys.stderr)
         finally:
-            if status and server.data.exists() and server.log_file.exists():
+            if status not in (0, INTERRUPTED) and server.data.exists() and server.log_file.exists():
                 print(f"the server's log ends so:\n{server.log()[-4000:]}", file=sys.stderr)
             try:
                 server.stop()
@@ -175,4 +181,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    finish("demo", main)

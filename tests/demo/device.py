@@ -5,6 +5,7 @@ It runs with AWSIoTPythonSDK 1.4.3 as it is; nothing here knows about Starling.
 import argparse
 import json
 import queue
+import sys
 
 from AWSIoTPythonSDK.MQTTLib import AWSIoTMQTTShadowClient
 
@@ -15,7 +16,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device_name", required=True, help="name of the thing")
     parser.add_argument("--endpoint", required=True, help="host name of the server")
-    parser.add_argument("--port", type=int, default=8883)
+    parser.add_argument("--port", type=int, default=8883, help="for MQTT over TLS (default: 8883)")
     parser.add_argument("--root_ca", required=True, help="the CA to trust, PEM")
     parser.add_argument("--cert", required=True, help="the device's certificate, PEM")
     parser.add_argument("--private", required=True, help="the device's private key, PEM")
@@ -55,4 +56,8 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+        sys.exit(130)

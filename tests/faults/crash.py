@@ -103,7 +103,7 @@ async def fault_run(folder, options, arguments=(), cuts=lambda number: number % 
             verdict = await run_once(world, power, rng, cut, totals)
             say(f"run {number:2}: {'power cut' if cut else 'kill -9  '}  {verdict.acknowledged:6} acknowledged, "
                 f"{verdict.checked:6} read back, {len(verdict.lost)} lost, {len(verdict.corrupt)} corrupt, "
-                f"{len(verdict.disordered)} out of order, {verdict.doubled} doubled, {len(verdict.failed)} failed, "
+                f"{len(verdict.disordered)} out of order, {verdict.repeated} sent again, {len(verdict.failed)} failed, "
                 f"restart {totals.restarts_s[-1] * 1000:.0f} ms, {time.monotonic() - began:.1f} s")
             for kind in ("lost", "corrupt", "disordered", "failed"):
                 for line in getattr(verdict, kind)[:5]:

@@ -24,7 +24,7 @@ class Verdict:
     corrupt: list[str] = dataclasses.field(default_factory=list)
     disordered: list[str] = dataclasses.field(default_factory=list)
     failed: list[str] = dataclasses.field(default_factory=list)  # the server did not do as it must, with nothing lost
-    doubled: int = 0
+    repeated: int = 0  # came once more, as QoS 1 may after a cut; where nothing was cut it is in failed
     acknowledged: int = 0
     checked: int = 0
 
@@ -33,7 +33,7 @@ class Verdict:
         self.corrupt += other.corrupt
         self.disordered += other.disordered
         self.failed += other.failed
-        self.doubled += other.doubled
+        self.repeated += other.repeated
         self.acknowledged += other.acknowledged
         self.checked += other.checked
 
@@ -90,7 +90,7 @@ class Inbox:
             return
         got = self.got[publisher.name]
         if number < publisher.base or number in got:
-            self.verdict.doubled += 1
+            self.verdict.repeated += 1
             self.doubles.append((publisher.name, number))
         elif number < self.newest[publisher.name]:
             self.verdict.disordered.append(

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a machine, a network and its clients may do to a server, and whether it keeps its promises meanwhile.
 
-    tests/faults/run.py [--runs 20] [--seed N] [--short] [--jobs N] [--only PART...] [--junit FILE]
+    ./dev faults [RUNS] [--seed N] [--short] [--jobs N] [--only PART...] [--junit FILE]
 
     crash    kill -9 and power cuts under mixed load, RUNS times, and two planted faults
     disk     a disk that fills, and has room again
@@ -14,7 +14,6 @@ A checker outside of the server counts what was lost, doubled or out of order. d
 namespaces of their own, and are skipped, with the reason, where the kernel allows none. --short is what CI runs.
 """
 import argparse
-import concurrent.futures
 import logging
 import os
 import pathlib
@@ -34,6 +33,7 @@ import disk  # noqa: E402
 import network  # noqa: E402
 from arguments import positive  # noqa: E402
 from cases import Cases  # noqa: E402
+from ending import Pool, finish  # noqa: E402
 from support.server import ROOT  # noqa: E402
 
 BUILT = ("fill", "power.so", "clock.so")
@@ -51,7 +51,7 @@ def unshare(part):
     return command, "" if tried.returncode == 0 else f"the kernel gives no namespace: {tried.stderr.strip()}"
 
 
-def run_part(part, arguments):
+def run_part(pool, part, arguments):
     """Runs this program again, for this part; returns its cases."""
     cases, began = Cases(), time.monotonic()
     command, why = unshare(part) if part in INSIDE else ([], "")
@@ -59,8 +59,8 @@ def run_part(part, arguments):
         cases.skip(part, why)
         return cases
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
-        ran = subprocess.run([*command, sys.executable, __file__, "--inside", file.name, "--only", part, *arguments],
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        ran = pool.run([*command, sys.executable, __file__, "--inside", file.name, "--only", part, *arguments],
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if not cases.take(file.name):
             cases.add(part, "it ended without a report")
     cases.say(f"-- {part}\n{ran.stdout}-- {part}: {time.monotonic() - began:.0f} s")
@@ -68,16 +68,19 @@ def run_part(part, arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=positive(int), default=20, help="of crash")
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
-    parser.add_argument("--things", type=positive(int), default=100_000, help="of crash, beside the load")
-    parser.add_argument("--sessions", type=positive(int), default=10_000)
+    parser = argparse.ArgumentParser(prog="./dev faults", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=positive(int), default=20, help="of crash (default: 20)")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32),
+                        help="of what is left to chance; each run prints its own, to be had again")
+    parser.add_argument("--things", type=positive(int), default=100_000, help="of crash, beside the load (default: 100000)")
+    parser.add_argument("--sessions", type=positive(int), default=10_000, help="of crash, beside the load (default: 10000)")
     parser.add_argument("--no-planted", action="store_true", help="crash without the planted faults")
-    parser.add_argument("--short", action="store_true")
-    parser.add_argument("--jobs", type=positive(int), default=1, help="parts at once")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--junit", type=pathlib.Path)
+    parser.add_argument("--short", action="store_true", help="fewer and shorter faults of each part, as in CI")
+    parser.add_argument("--jobs", type=positive(int), default=1, help="parts at once (default: 1)")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART",
+                        help="not all parts: " + ", ".join(PARTS))
+    parser.add_argument("--junit", type=pathlib.Path, metavar="FILE", help="where a report for CI is written, too")
     parser.add_argument("--inside", type=pathlib.Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     logging.getLogger("asyncio").setLevel(logging.ERROR)  # a connection that was cut is written to: that is what is tried
@@ -93,8 +96,9 @@ def main():
         return 0
     arguments = [f"--{name}={getattr(options, name)}" for name in ("runs", "seed", "things", "sessions")]
     arguments += [f"--{name}".replace("_", "-") for name in ("no_planted", "short") if getattr(options, name)]
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for done in pool.map(lambda part: run_part(part, arguments), options.only):
+    with Pool(options.jobs) as pool:
+        for work in [pool.submit(run_part, pool, part, arguments) for part in options.only]:
+            done = work.result()
             cases.all += done.all
             cases.skipped += done.skipped
     if options.junit:
@@ -104,4 +108,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    finish("faults", main)

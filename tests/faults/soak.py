@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A soak: connects, publishes, shadows, rules and API writes for a long time, and whether memory and p99 stay where they were.
 
-    tests/faults/soak.py [--minutes 30] [--share 0.5 | --modest] [--write]
+    ./dev soak [--minutes 30] [--share 0.5 | --modest] [--write]
 
 First all of the load runs unthrottled for some seconds: that is the capacity, of this server with this load generator on
 this machine as busy as it is. Then each kind of work goes on at --share of the rate that it reached; with --modest at fixed
@@ -30,6 +30,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1] / "tools")]
 from arguments import positive  # noqa: E402
 from client import Api, Mqtt, Signer  # noqa: E402
+from ending import finish  # noqa: E402
+from revision import commit  # noqa: E402
 from support import wire  # noqa: E402
 from support.rules import payload, republish  # noqa: E402
 from support.server import ROOT, Server  # noqa: E402
@@ -99,7 +101,7 @@ class Soak:
         self.relay_pace = Pace()
         self.tasks, self.clients, self.stopping = [], [], False
         self.api_made, self.problems = 0, collections.Counter()
-        self.folder = folder
+        self.folder, self.relay = folder, None
 
     def pace(self, name):
         self.paces[name].append(Pace())
@@ -302,8 +304,9 @@ class Soak:
         self.server.stop()
 
     def end(self):
-        self.relay.kill()
-        self.relay.wait()
+        if self.relay:
+            self.relay.kill()
+            self.relay.wait()
         if self.server.alive():
             self.server.kill()
 
@@ -353,11 +356,10 @@ def tell(soak, minutes, share, rates, reached, windows, memory):
     even = ratio[1] <= ratio[0] * P99_GROWTH_MAX or middle(last, 1) <= middle(first, 1) * P99_GROWTH_MAX
     names = {"publish": "QoS 1 publishes", "rule": "messages through a rule", "shadow": "shadow updates",
              "api": "API calls", "connect": "connects (mutual TLS)"}
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True,
-                            check=False).stdout.strip()
-    lines = [f"`./dev soak --minutes {minutes:g}{'' if share else ' --modest'}`, commit {commit}, {datetime.date.today()}; load average at the end "
-             f"{os.getloadavg()[0]:.1f}. " + (f"Capacity was measured for {CAPACITY_S} s, then {share:.0%} of it kept up:"
-                                              if share else "Fixed rates, as the machine had other work:"), "",
+    lines = [f"`./dev soak --minutes {minutes:g}{'' if share else ' --modest'}`, commit {commit()}, "
+             f"{datetime.date.today()}; load average at the end {os.getloadavg()[0]:.1f}. " +
+             (f"Capacity was measured for {CAPACITY_S} s, then {share:.0%} of it kept up:" if share else
+              "Fixed rates, as the machine had other work:"), "",
              f"| a second | {'capacity' if share else 'asked for'} | kept up |", "| --- | ---: | ---: |"]
     rates = rates or MODEST
     lines += [f"| {names[k]} | {rates[k]:,.0f} | {reached[k]:,.0f} |" for k in rates]
@@ -385,11 +387,12 @@ def write(lines):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=positive(float), default=30)
-    parser.add_argument("--share", type=positive(float), default=0.5, help="of the capacity")
+    parser = argparse.ArgumentParser(prog="./dev soak", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=positive(float), default=30, help="of load (default: 30)")
+    parser.add_argument("--share", type=positive(float), default=0.5, help="of the capacity (default: 0.5)")
     parser.add_argument("--modest", action="store_true", help="fixed rates instead")
-    parser.add_argument("--write", action="store_true", help="into bench/README.md")
+    parser.add_argument("--write", action="store_true", help="into bench/README.md; without, the result is printed")
     options = parser.parse_args()
     if options.minutes < 2 * WINDOW_S / 60:
         parser.error(f"--minutes {options.minutes:g} is shorter than the two windows of {WINDOW_S} s that are compared")
@@ -409,4 +412,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    finish("soak", main)

@@ -278,7 +278,7 @@ class Traffic:
 
     def told(self, verdict):
         return (f"{verdict.acknowledged} acknowledged, {verdict.checked} read back, {len(verdict.lost)} lost, "
-                f"{len(verdict.corrupt)} corrupt, {len(verdict.disordered)} out of order, {verdict.doubled} doubled; "
+                f"{len(verdict.corrupt)} corrupt, {len(verdict.disordered)} out of order, {verdict.repeated} sent again; "
                 f"{self.refused} refused, {self.cut} connections cut, {self.reads} reads by the API of which "
                 f"{self.read_failures} failed, QoS 0: {self.ticks_got} of {self.ticks_sent}")
 

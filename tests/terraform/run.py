@@ -7,7 +7,8 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[0]))
+sys.path[:0] = [str(HERE.parents[0]), str(HERE.parents[1] / "tools")]
+from ending import finish  # noqa: E402
 from support import functions  # noqa: E402
 from support.server import REGION, Server  # noqa: E402
 
@@ -28,4 +29,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    finish("terraform", main)
