@@ -51,6 +51,9 @@ NODISCARD Err gateway_listen(Gateway *g, const char *host, int port, ListenKind 
                              Str *why);
 /* Ends the connections that do not speak MQTT; any thread, before the reactors end. */
 void gateway_shut(Gateway *g);
+/* Returns when no local route is under way that waits: it may use reactors and workers. After gateway_shut, and when
+ * its tasks have run. */
+void gateway_wait(Gateway *g);
 void gateway_close_listeners(Gateway *g); /* on the first reactor's thread */
 
 /* The directory's listener; also for access keys. now NULL: its connections close. Any thread. */

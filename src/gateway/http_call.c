@@ -411,23 +411,45 @@ void http_call_start(Link *l, const HttpRequest *rq) {
 
 /* ------------------------------------------------------------------------------------------------ local, waiting */
 
+static void thread_begun(Gateway *g) {
+    pthread_mutex_lock(&g->threads_lock);
+    g->threads++;
+    pthread_mutex_unlock(&g->threads_lock);
+}
+
+static void thread_over(Gateway *g) {
+    pthread_mutex_lock(&g->threads_lock);
+    if (--g->threads == 0) pthread_cond_signal(&g->threads_over);
+    pthread_mutex_unlock(&g->threads_lock);
+}
+
+void gateway_wait(Gateway *g) {
+    pthread_mutex_lock(&g->threads_lock);
+    while (g->threads) pthread_cond_wait(&g->threads_over, &g->threads_lock);
+    pthread_mutex_unlock(&g->threads_lock);
+}
+
 static void *run_local(void *arg) {
     HttpCall *h = arg;
-    h->local->handle(h->link->gateway->o.local_ctx, &h->request, &h->arena, &h->response);
+    Gateway *g = h->link->gateway;
+    h->local->handle(g->o.local_ctx, &h->request, &h->arena, &h->response);
     h->task.run = answered;
     reactor_post(h->reactor, &h->task);
+    thread_over(g);
     return NULL;
 }
 
-/* Rare, from this machine only, and in tests: a thread each is cheap enough. */
+/* Rare: a thread each is cheap enough. */
 void http_call_local(Link *l, const HttpRequest *rq, const LocalRoute *route) {
     HttpCall *h = call_new(l, rq);
     pthread_attr_t detached;
     pthread_t thread;
     h->local = route;
+    thread_begun(l->gateway);
     pthread_attr_init(&detached);
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     if (pthread_create(&thread, &detached, run_local, h)) {
+        thread_over(l->gateway);
         h->response = (ApiResponse){ .status = 503 };
         respond(h);
     }

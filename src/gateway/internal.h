@@ -33,6 +33,9 @@ struct Gateway {
     HttpDate dates[GATEWAY_REACTORS_MAX];
     Rates *rates; /* NULL: none apply */
     int reserve_fd;
+    pthread_mutex_t threads_lock;
+    pthread_cond_t threads_over;
+    size_t threads; /* of local routes that wait */
     _Atomic bool shut;
     int64_t no_files_logged_ms;
     GatewayCounters counters;

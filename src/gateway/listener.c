@@ -282,6 +282,8 @@ Gateway *gateway_new(const GatewayOptions *options, Reactor **reactors, size_t n
     g->reactors_n = n < GATEWAY_REACTORS_MAX ? n : GATEWAY_REACTORS_MAX;
     for (size_t i = 0; i < g->reactors_n; i++) g->reactors[i] = reactors[i];
     g->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    pthread_mutex_init(&g->threads_lock, NULL);
+    pthread_cond_init(&g->threads_over, NULL);
     if (options->rates) g->rates = rates_new();
     return g;
 }
@@ -289,6 +291,8 @@ Gateway *gateway_new(const GatewayOptions *options, Reactor **reactors, size_t n
 void gateway_free(Gateway *g) {
     if (g->reserve_fd >= 0) close(g->reserve_fd);
     rates_free(g->rates);
+    pthread_cond_destroy(&g->threads_over);
+    pthread_mutex_destroy(&g->threads_lock);
     free(g);
 }
 

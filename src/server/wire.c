@@ -391,6 +391,7 @@ void server_close(Server *s) {
     reactor_post(s->reactors[0], &t.task);
     gateway_shut(s->gateway);
     broker_shut(s->env.broker);
+    gateway_wait(s->gateway);
     for (size_t i = 0; i < s->reactors_n; i++) reactor_stop(s->reactors[i]);
     free_parts(s);
 }
