@@ -10,8 +10,8 @@ import boto3
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device_name", default="sample_iot_thing")
-    parser.add_argument("--wait_time", type=int, default=5)
+    parser.add_argument("--device_name", default="sample_iot_thing", help="name of the thing")
+    parser.add_argument("--wait_time", type=int, default=5, help="what the device is asked for (default: 5)")
     args = parser.parse_args()
     document = json.dumps({"state": {"desired": {"wait_time": args.wait_time}}})
     answer = boto3.client("iot-data").update_thing_shadow(thingName=args.device_name, payload=document)
