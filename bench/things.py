@@ -129,16 +129,6 @@ class Lister:
                 "p99_ms": seconds[int(len(seconds) * 0.99)] * 1e3, "cpu_us": used * 1e6 / max(len(names), 1)}
 
 
-def fresh(kind):
-    system = kind(pathlib.Path(tempfile.mkdtemp(prefix="things-")))
-    try:
-        system.start(API)
-    except BaseException:
-        system.stop()
-        raise
-    return system
-
-
 def list_all(system, n):
     lister, site = Lister(system), "site-07"
     got = lister.all()
@@ -154,8 +144,14 @@ def list_all(system, n):
 def measure(kind, n, between=lambda: None):
     """One fresh server with n things: figures of the creates (all, and by parts) and of the lists. `between` is called
     after each part."""
-    system = fresh(kind)
+    with tempfile.TemporaryDirectory(prefix="things-") as folder:
+        return measure_in(pathlib.Path(folder), kind, n, between)
+
+
+def measure_in(folder, kind, n, between):
+    system = kind(folder)
     try:
+        system.start(API)
         part = (n - FIRST) // PARTS
         sizes = [n] if part < FIRST else [FIRST, *[part] * (PARTS - 1), n - FIRST - part * (PARTS - 1)]
         parts, first = [], 0
