@@ -33,7 +33,7 @@ class Row:
     kind: str = ""  # of work, which a system may not be able to do; empty: the load's mode
     runs_on: tuple[str, ...] = ()  # names of systems; empty: all of the row's table
     setup: tuple[str, ...] = ()  # api: request files that are sent before, once
-    note: str = ""
+    once: bool = False  # it takes minutes: in the first round only
 
     @property
     def work(self):
@@ -48,6 +48,10 @@ CONNECT = ("connect", "--clients", "2000", "--seconds", "1")
 
 def idle(n):
     return ("connect", "--clients", str(n), "--seconds", "1")
+
+
+def fleet(connections):
+    return ("fanin", "--clients", str(connections // 2), "--rate", "20000")
 
 
 MESSAGES = (
@@ -88,11 +92,19 @@ CONNECTIONS = (
     Row("idle-tls-1k", "memory of an idle TLS connection, 1,000 of them", "kB", "kb_per_connection", idle(1000), tls=True),
     Row("idle-tls-5k", "memory of an idle TLS connection, 5,000 of them", "kB", "kb_per_connection", idle(5000),
         (Target(25),), tls=True),
+    Row("idle-tls-19k", "memory of an idle TLS connection, 19,000 of them", "kB", "kb_per_connection", idle(19000),
+        (Target(25),), tls=True, runs_on=(FLOOR, STARLING), once=True),
     Row("idle-1k", "memory of an idle connection without TLS, 1,000 of them", "kB", "kb_per_connection", idle(1000)),
     Row("idle-5k", "memory of an idle connection without TLS, 5,000 of them", "kB", "kb_per_connection", idle(5000),
         (Target(1),)),
     Row("idle-19k", "memory of an idle connection without TLS, 19,000 of them", "kB", "kb_per_connection", idle(19000),
         (Target(1),)),
+    Row("fleet-1k", "20,000 messages a second, QoS 0, from half of 1,000 connections to the others", *CPU, fleet(1000),
+        runs_on=(FLOOR, STARLING)),
+    Row("fleet-5k", "20,000 messages a second, QoS 0, from half of 5,000 connections to the others", *CPU, fleet(5000),
+        runs_on=(FLOOR, STARLING)),
+    Row("fleet-19k", "20,000 messages a second, QoS 0, from half of 19,000 connections to the others", *CPU, fleet(19000),
+        (Target(1.1, row="fleet-1k"),), runs_on=(FLOOR, STARLING)),
 )
 
 REACTORS = (
@@ -122,5 +134,5 @@ STORE = (
         ("shadow", "--clients", "64", "--window", "20"),
         (Target(0.2, FLOOR, least=True), Target(20, "ministack over HTTP", least=True)), more_is_better=True),
     Row("restart", "restart with 1 million things and 100,000 persistent sessions", "s", "start_s", ("restart",),
-        (Target(2),), kind="restart"),
+        (Target(2),), kind="restart", once=True),
 )

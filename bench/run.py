@@ -70,6 +70,13 @@ def message_load(system, row, seconds):
         system.stop()
 
 
+def why_not(system, row):
+    """What stands in the cell of a row that the system does not run; or nothing."""
+    if row.runs_on and system.name not in row.runs_on:
+        return "not measured"
+    return system.cannot(row)
+
+
 class Run:
     def __init__(self, options, folder):
         self.options, self.folder = options, folder
@@ -109,11 +116,11 @@ class Run:
                 for kind in sorted(kinds, key=lambda k: (k.name != FLOOR, not k.name.startswith(STARLING))):
                     system = self.system(kind)
                     key = self.key(row, system)
-                    if key in seen or system.cannot(row):
+                    if key in seen or why_not(system, row):
                         continue
                     if row.work == "api" and system.name != STARLING and turn >= PEER_ROUNDS_OF_API:
                         continue
-                    if (row.work == "restart" and turn > 0) or row.name in self.options.without:
+                    if (row.once and turn > 0) or row.name in self.options.without:
                         continue
                     seen.add(key)
                     progress(f"round {turn + 1} of {self.options.rounds}: {row.name} on {system.name}")
@@ -222,7 +229,7 @@ def goal(run, bare, row, target, kinds, ours):
 
 
 def cell(run, row, system):
-    reason = system.cannot(row)
+    reason = why_not(system, row)
     if reason:
         return reason
     text = number(run.figure(row, system.name))
@@ -314,9 +321,13 @@ def arguments():
 
 
 def chosen(options):
-    tables = [(title, tuple(r for r in rows if not options.names or any(r.name.startswith(n) for n in options.names)),
-               kinds) for title, rows, kinds in TABLES]
-    return [t for t in tables if t[1]]
+    """The tables of the rows asked for, each with the systems that run one of them."""
+    tables = []
+    for title, rows, kinds in TABLES:
+        rows = tuple(r for r in rows if not options.names or any(r.name.startswith(n) for n in options.names))
+        kinds = tuple(k for k in kinds if any(not r.runs_on or k.name in r.runs_on for r in rows))
+        tables += [(title, rows, kinds)] if rows else []
+    return tables
 
 
 def report(run, tables, bare, loads):
