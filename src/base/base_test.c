@@ -15,6 +15,20 @@
 #include "base/rng.h"
 #include "base/writer.h"
 
+static void strings_are_packed_and_absent_ones_stay_absent(void **state) {
+    (void)state;
+    uint8_t room[5];
+    Str a = S("ab"), none = STR_NONE, empty = S(""), c = S("cde");
+    assert_ptr_equal(str_pack(room, (Str *const[]){ &a, &none, &empty, &c }, 4), room + 5);
+    assert_memory_equal(room, "abcde", 5);
+    assert_ptr_equal(a.ptr, room);
+    assert_null(none.ptr);
+    assert_non_null(empty.ptr);
+    assert_int_equal(empty.len, 0);
+    assert_ptr_equal(c.ptr, room + 2);
+    assert_int_equal(c.len, 3);
+}
+
 static void numbers_are_read_whole_or_refused(void **state) {
     (void)state;
     int64_t v = 7;
@@ -258,6 +272,7 @@ static void a_writer_of_a_size_grows_beyond_it(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(strings_are_packed_and_absent_ones_stay_absent),
         cmocka_unit_test(numbers_are_read_whole_or_refused),
         cmocka_unit_test(utf8_refuses_overlong_and_surrogates),
         cmocka_unit_test(map_agrees_with_a_naive_twin),

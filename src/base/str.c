@@ -51,6 +51,17 @@ static bool is_space(uint8_t c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+uint8_t *str_pack(uint8_t *at, Str *const strings[], size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        Str *s = strings[i];
+        if (!s->ptr) continue;
+        memcpy(at, s->ptr, s->len);
+        s->ptr = at;
+        at += s->len;
+    }
+    return at;
+}
+
 Str str_trim(Str s) {
     while (s.len && is_space(s.ptr[0])) s = str_from(s, 1);
     while (s.len && is_space(s.ptr[s.len - 1])) s.len--;

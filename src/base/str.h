@@ -52,6 +52,8 @@ size_t str_find_str(Str s, Str needle);
 Str str_after_last(Str s, char c);
 /* Cuts *rest at the first c: returns what is before, leaves what is after (STR_NONE when none is left). */
 Str str_cut(Str *rest, char c);
+/* Copies the bytes of each to `at`, one behind the other, and has it point there. Returns their end. */
+uint8_t *str_pack(uint8_t *at, Str *const strings[], size_t n);
 Str str_trim(Str s); /* ASCII white space at both ends */
 uint64_t str_hash(Str s);
 /* Shape:  decimal digits, an optional leading '-', nothing else

@@ -350,14 +350,11 @@ static void on_timer(Timer *t, Reactor *r) {
 
 /* All in one piece: they are short, and each malloc costs 16 bytes more. */
 static void keep_texts(Client *c, Str client_id, Str server_name, Str source_ip) {
-    const Str from[] = { client_id, server_name, source_ip };
-    Str *to[] = { &c->client_id, &c->server_name, &c->source_ip };
-    uint8_t *texts = mem_grow(NULL, client_id.len + server_name.len + source_ip.len), *at = texts;
-    for (int i = 0; i < 3; i++) {
-        if (from[i].len) memcpy(at, from[i].ptr, from[i].len);
-        *to[i] = (Str){ from[i].ptr ? at : NULL, from[i].len };
-        at += from[i].len;
-    }
+    uint8_t *texts = mem_grow(NULL, client_id.len + server_name.len + source_ip.len);
+    c->client_id = client_id;
+    c->server_name = server_name;
+    c->source_ip = source_ip;
+    str_pack(texts, (Str *const[]){ &c->client_id, &c->server_name, &c->source_ip }, 3);
     free(c->texts);
     c->texts = texts;
 }

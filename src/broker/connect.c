@@ -149,14 +149,10 @@ static void keep_will(Client *c, const MqttConnect *in) {
     Arena scratch = { 0 };
     Str forward = mqtt_props_forward(&scratch, p->props, p->message_expiry_s); /* the delay is not passed on */
     Will *w = c->will = mem_new(sizeof *w + p->topic.len + p->payload.len + forward.len);
-    uint8_t *at = (uint8_t *)(w + 1);
-    const Str parts[] = { p->topic, p->payload, forward };
-    Str *to[] = { &w->topic, &w->payload, &w->props };
-    for (int i = 0; i < 3; i++) {
-        if (parts[i].len) memcpy(at, parts[i].ptr, parts[i].len);
-        *to[i] = (Str){ at, parts[i].len };
-        at += parts[i].len;
-    }
+    w->topic = p->topic;
+    w->payload = p->payload;
+    w->props = forward;
+    str_pack((uint8_t *)(w + 1), (Str *const[]){ &w->topic, &w->payload, &w->props }, 3);
     arena_free(&scratch);
     w->qos = p->qos;
     w->retain = p->retain;

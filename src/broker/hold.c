@@ -41,20 +41,16 @@ bool session_takes_older(const Session *s) {
 void session_hold(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain) {
     Hold *h = s->hold;
     if (departure_after(h->departure, m)) return;
-    const Str parts[] = { m->topic, m->payload, m->props };
     size_t bytes = sizeof(Held) + m->topic.len + m->payload.len + m->props.len;
     if (!(qos && m->qos) && h->bytes + bytes > shard->broker->o.limits.slow_reader_bytes_max) {
         atomic_fetch_add_explicit(&shard->broker->counters.dropped_slow, 1, memory_order_relaxed);
         return;
     }
     Held *n = mem_new(bytes);
-    Str *to[] = { &n->topic, &n->payload, &n->props };
-    uint8_t *at = n->data;
-    for (int i = 0; i < 3; i++) {
-        if (parts[i].len) memcpy(at, parts[i].ptr, parts[i].len);
-        *to[i] = (Str){ at, parts[i].len };
-        at += parts[i].len;
-    }
+    n->topic = m->topic;
+    n->payload = m->payload;
+    n->props = m->props;
+    str_pack(n->data, (Str *const[]){ &n->topic, &n->payload, &n->props }, 3);
     n->qos = m->qos;
     n->sub_qos = qos;
     n->retain = retain;

@@ -153,19 +153,12 @@ bool broker_open_topic(const Broker *b, Str topic) {
 }
 
 void broker_publish(Broker *b, const BrokerMessage *message) {
-    const Str parts[] = { message->account, message->topic, message->payload, message->props, message->source_ip };
-    size_t bytes = 0;
-    for (int i = 0; i < 5; i++) bytes += parts[i].len;
+    size_t bytes =
+        message->account.len + message->topic.len + message->payload.len + message->props.len + message->source_ip.len;
     PublishTask *t = mem_grow(NULL, sizeof *t + bytes);
-    uint8_t *at = t->data;
-    t->message = *message;
-    Str *to[] = { &t->message.account, &t->message.topic, &t->message.payload, &t->message.props,
-                  &t->message.source_ip };
-    for (int i = 0; i < 5; i++) {
-        if (parts[i].len) memcpy(at, parts[i].ptr, parts[i].len);
-        *to[i] = (Str){ at, parts[i].len };
-        at += parts[i].len;
-    }
+    BrokerMessage *m = &t->message;
+    *m = *message;
+    str_pack(t->data, (Str *const[]){ &m->account, &m->topic, &m->payload, &m->props, &m->source_ip }, 5);
     if (message->principal) principal_retain(message->principal);
     t->task.run = publish;
     reactor_post(b->shards[0]->reactor, &t->task);

@@ -16,14 +16,10 @@ void waiting_add(Shard *shard, WaitingList **of, const Message *m, bool retain) 
     Waiting *w = mem_new(bytes);
     w->bytes = bytes;
     w->retain = retain;
-    uint8_t *at = w->data;
-    const Str parts[] = { m->topic, m->payload, m->props };
-    Str *to[] = { &w->topic, &w->payload, &w->props };
-    for (int i = 0; i < 3; i++) {
-        *to[i] = (Str){ at, parts[i].len };
-        if (parts[i].len) memcpy(at, parts[i].ptr, parts[i].len);
-        at += parts[i].len;
-    }
+    w->topic = m->topic;
+    w->payload = m->payload;
+    w->props = m->props;
+    str_pack(w->data, (Str *const[]){ &w->topic, &w->payload, &w->props }, 3);
     w->has_expiry = m->has_expiry;
     w->expires_ms = m->expires_ms;
     if (!list) {
