@@ -100,8 +100,8 @@ void client_bind(Client *c) {
     client_unbind(c);
     bind_policies(c);
     bind_enrichment(c);
-    for (int i = 0; i < c->topics_n; i++) c->topics[i].len = 0; /* decided for another principal */
-    c->judged = 0;                                              /* it may be in other groups now */
+    client_clear_topics(c);
+    c->judged = 0; /* it may be in other groups now */
 }
 
 /* What is decided by the time is kept for a second at most: broker_time_passes. */

@@ -17,11 +17,9 @@ typedef enum { CLIENT_NEW, CLIENT_CONNECTING, CLIENT_LIVE, CLIENT_GONE } ClientS
  * many when it goes through more topics than that: powers of 4. */
 enum { TOPIC_WAYS = 4, TOPIC_SLOTS_MAX = 256 };
 typedef struct {
-    uint8_t *topic;
-    uint16_t len, cap;
-    uint32_t hash, epoch;
+    Route *route; /* has the topic's name; NULL: the slot is free */
+    uint32_t hash;
     bool allowed;
-    Route *route;
 } TopicSlot;
 
 /* A PUBACK that is owed, in the order of the PUBLISHes. */
@@ -67,6 +65,7 @@ struct Client {
     bool timed;                    /* its policies ask what time it is */
     uint16_t topics_n, topic_turn; /* topic_turn: slots made since topics_n changed */
     TopicSlot *topics;             /* topics_n; NULL: has not published */
+    uint32_t topics_epoch;         /* the shard's route_epoch that their routes are of */
     AckSlot *acks;                 /* a ring of inflight_in_max */
     uint64_t acks_first, acks_end;
     uint32_t owed;   /* what the store or a service was asked and has not done, but for what a PUBACK waits for */
@@ -136,6 +135,7 @@ bool client_unsubscribe(Client *c, Str body);
 bool client_disconnect(Client *c, Str body);
 
 void client_forget_topics(Client *c);               /* the memory of those it published to */
+void client_clear_topics(Client *c);                /* they are decided and routed anew */
 void client_publish_safe(Client *c, uint64_t slot); /* its PUBACK may leave */
 void client_retain_full(Client *c, uint64_t slot);  /* its message was not retained: the account has too many */
 
