@@ -340,7 +340,7 @@ void broker_shut(Broker *b) {
     on_shards(b, shut);
 }
 
-/* Sessions of this shard; they are never freed before the broker, so that the list holds without the lock. */
+/* Sessions of this shard; only its own thread frees them, so that the list holds without the lock. */
 static Session **sessions_of(Shard *shard, Space *space, Arena *arena, size_t *n) {
     pthread_mutex_lock(&space->sessions_lock);
     Session **list = arena_array(arena, Session *, space->sessions.count + 1);
@@ -353,10 +353,14 @@ static Session **sessions_of(Shard *shard, Space *space, Arena *arena, size_t *n
     return list;
 }
 
+/* One that is on its way here goes to whom it comes with. */
 static void forget_session(Shard *shard, Session *s) {
-    timer_disarm(&s->expiry);
-    session_clear(shard, s);
-    s->presence = 0; /* a delayed will finds another number and is not sent */
+    s->expiry_s = 0;
+    if (s->moving)
+        session_clear(shard, s);
+    else
+        session_away(shard, s);
+    s->presence = 0;
     s->connected_ms = s->disconnected_ms = 0;
 }
 
@@ -370,6 +374,7 @@ static void reset(Shard *shard) {
         c->session_expiry_s = 0;
         client_leave(c, LEAVE_SERVER, MQTT_ADMINISTRATIVE_ACTION, "the server was reset");
     }
+    wills_free(shard);
     pthread_mutex_lock(&b->spaces_lock);
     Space **spaces = arena_array(&arena, Space *, b->spaces.count + 1);
     size_t spaces_n = 0;
