@@ -65,6 +65,7 @@ void session_hold(Shard *shard, Session *s, Message *m, uint8_t qos, bool retain
 void session_caught_up(Shard *shard, Session *s) {
     Hold *h = s->hold;
     if (!h) return;
+    int64_t now = clock_ms(shard->broker->o.clock);
     s->hold = NULL;
     for (Held *n = h->first, *next; n; n = next) {
         next = n->next;
@@ -76,7 +77,8 @@ void session_caught_up(Shard *shard, Session *s) {
                       .has_expiry = n->has_expiry,
                       .expires_ms = n->expires_ms,
                       .wait = n->wait };
-        if (session_may_receive(s, m.topic)) session_deliver(shard, s, &m, n->sub_qos, n->retain);
+        bool expired = n->has_expiry && n->expires_ms <= now; /* [MQTT-3.3.2-5] */
+        if (!expired && session_may_receive(s, m.topic)) session_deliver(shard, s, &m, n->sub_qos, n->retain);
         ack_release(n->wait);
         free(n);
     }
