@@ -63,6 +63,13 @@ bool departure_after(const Departure *d, const Message *m) {
                       (int32_t)(m->age->wild_version - d->wild_version) < 0);
 }
 
+/* Seldom, and cheap beside a look at each subscriber: what comes was mostly routed since. */
+bool departures_after(const Shard *home, const Message *m) {
+    const Departure *d = home->departures;
+    while (d && (d->space != m->space || !departure_after(d, m))) d = d->next;
+    return d != NULL;
+}
+
 /* ------------------------------------------------------------------------------------------------ the round */
 
 /* Its session may be gone, and another have its client id. */

@@ -17,4 +17,6 @@ void departure_begin(Departure *d);
 const Departure *departure_of(const Shard *home, const Session *s);
 /* Whether the message's route took the session for one of the shard that it left. The topic is one of its. */
 bool departure_after(const Departure *d, const Message *m);
+/* … or so for any that is under way, whatever its topics. */
+bool departures_after(const Shard *home, const Message *m);
 void departures_free(Shard *home); /* when the broker ends */

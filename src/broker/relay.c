@@ -66,7 +66,7 @@ static void forward_group(void *ctx, ShareGroup *group) {
 
 static void forward(Shard *shard, Message *m) {
     Forward f = { .shard = shard, .message = m };
-    if (!shard->departures) return;
+    if (!departures_after(shard, m)) return;
     pthread_rwlock_rdlock(&m->space->lock);
     tree_match(&m->space->tree, m->topic, forward_sub, forward_group, &f);
     for (const Forwarded *to = f.first; to; to = to->next)
