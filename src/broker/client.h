@@ -64,8 +64,8 @@ struct Client {
     bool held;                     /* input is paused: too much is unacknowledged or owed */
     bool timed;                    /* its policies ask what time it is */
     uint16_t topics_n, topic_turn; /* topic_turn: slots made since topics_n changed */
-    TopicSlot *topics;             /* topics_n; NULL: has not published */
     uint32_t topics_epoch;         /* the shard's route_epoch that their routes are of */
+    TopicSlot *topics;             /* topics_n; NULL: has not published */
     AckSlot *acks;                 /* a ring of inflight_in_max */
     uint64_t acks_first, acks_end;
     uint32_t owed;   /* what the store or a service was asked and has not done, but for what a PUBACK waits for */
